@@ -126,20 +126,22 @@ def test_minimize_accumulator_width_of_an_add() -> None:
 
 def test_name_tensors() -> None:
     new = GraphBuilder()
-    for name in ("pixels", "rand1", "rand2", "rand3"):
+    for name in ("pixels", "rand1", "rand2", "rand3", "act.window"):
         new.tensor(name, (1, 2, 2, 4), INT4, "NHWC")
-    new.node("FMPadding", ["pixels"], "rand1", FINN, backend="fpgadataflow")
-    new.node("DuplicateStreams", ["rand1"], "rand2", FINN, backend="fpgadataflow").output.append("rand3")
-    new.node("Add", ["rand2", "rand3"], "sum")
+    new.node("DuplicateStreams", ["pixels"], "rand1", FINN, backend="fpgadataflow").output.append("rand2")
+    new.node("FMPadding", ["rand1"], "rand3", FINN, backend="fpgadataflow")
+    new.node("ConvolutionInputGenerator", ["rand3"], "act.window", FINN, backend="fpgadataflow")
+    new.node("Add", ["rand2", "act.window"], "sum")
     new.tensor("sum", (1, 2, 2, 4), DataType["INT5"], "NHWC")
     after = apply(new.build("pixels", "sum"), NameTensors())
     assert [list(node.output) for node in after.graph.node] == [
-        ["pixels.padded"],
-        ["pixels.padded.copy0", "pixels.padded.copy1"],
+        ["pixels.copy0", "pixels.copy1"],
+        ["act.padded"],
+        ["act.window"],
         ["sum"],
     ]
-    assert list(after.graph.node[2].input) == ["pixels.padded.copy0", "pixels.padded.copy1"]
-    assert after.get_tensor_datatype("pixels.padded.copy1") == INT4
+    assert list(after.graph.node[3].input) == ["pixels.copy1", "act.window"]
+    assert after.get_tensor_datatype("act.padded") == INT4
     assert apply(after, NameTensors()).model == after.model
 
 

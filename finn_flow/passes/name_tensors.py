@@ -11,18 +11,19 @@ from finn_flow.graph import Graph
 class NameTensors(Transformation):
     """Name what FINN named at random: the output of FMPadding and the copies of DuplicateStreams.
 
-    `x` padded is `x.padded`; its copies are `x.copy0`, `x.copy1`. All else keeps the name it has.
+    What is padded for the window `y.window` is `y.padded`; the copies of `x` are `x.copy0`, `x.copy1`. All
+    else keeps the name it has.
     """
 
     def apply(self, model: ModelWrapper) -> tuple[ModelWrapper, bool]:
         graph = Graph(model)
         new: dict[str, str] = {}
         for node in graph.nodes:
-            source = new.get(node.input[0], node.input[0])
             if node.op_type == "FMPadding":
-                new[node.output[0]] = f"{source}.padded"
+                (window,) = graph.consumers[node.output[0]]
+                new[node.output[0]] = f"{window.output[0].removesuffix('.window')}.padded"
             elif node.op_type == "DuplicateStreams":
-                new.update({tensor: f"{source}.copy{i}" for i, tensor in enumerate(node.output)})
+                new.update({tensor: f"{node.input[0]}.copy{i}" for i, tensor in enumerate(node.output)})
         for node in model.graph.node:
             node.input[:] = [new.get(name, name) for name in node.input]
             node.output[:] = [new.get(name, name) for name in node.output]

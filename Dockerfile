@@ -1,0 +1,28 @@
+# The build flow without Vivado. PyPI's torch is a CUDA build of several GB; the CPU build comes from PyTorch's index:
+#   docker build --build-arg PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu -t qmobilefacenet .
+#   docker run --rm --user "$(id -u):$(id -g)" -v "$PWD/build:/qmobilefacenet/build" \
+#     qmobilefacenet python build.py --config hw_configs/w4a4.json
+FROM python:3.11.13-slim-bookworm
+
+# The compiled simulators need g++, make and perl. Debian keeps one version of each a release, so none is pinned.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends g++ make perl \
+    && rm -rf /var/lib/apt/lists/*
+
+WORKDIR /qmobilefacenet
+ARG PIP_EXTRA_INDEX_URL
+COPY requirements.txt requirements-nodeps.txt constraints.txt ./
+RUN python -m pip install --no-cache-dir -c constraints.txt -r requirements.txt \
+    && python -m pip install --no-cache-dir --no-deps -r requirements-nodeps.txt
+
+# Any --user may run it: what is written at run time goes to /tmp and to build/, and no user needs a passwd entry.
+ENV HOME=/tmp \
+    USER=builder \
+    MPLCONFIGDIR=/tmp/matplotlib \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+COPY . .
+RUN chmod -R a+rX . && mkdir --mode=1777 build
+USER 1000:1000
+CMD ["python", "build.py", "--config", "hw_configs/w4a4.json"]

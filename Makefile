@@ -1,0 +1,78 @@
+# What a person or CI runs; `make help` lists it. Needs Python 3.11 (with venv and pip), g++ and perl.
+PYTHON ?= python3.11
+CONFIG = hw_configs/w4a4.json
+
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := python -m pip --disable-pip-version-check
+RUNTIME := requirements.txt requirements-nodeps.txt constraints.txt
+
+# The environment's stamps carry a checksum of the files it is made from, so that a changed pin remakes it
+# and a mere `git checkout` does not.
+checksum = $(shell cat $(1) | cksum | cut -d' ' -f1)
+RUNTIME_STAMP := $(VENV)/.runtime-$(call checksum,$(RUNTIME))
+DEV_STAMP := $(VENV)/.dev-$(call checksum,$(RUNTIME) requirements-dev.txt)
+
+# Debian's python3 without python3-venv has the module venv, but not ensurepip.
+missing = $(shell { \
+	$(PYTHON) -c 'import sys, venv, ensurepip; assert sys.version_info[:2] == (3, 11)' 2>/dev/null \
+		|| printf '%s, ' '$(PYTHON) as Python 3.11 with venv and pip'; \
+	for tool in g++ perl; do command -v $$tool >/dev/null || printf '%s, ' "$$tool"; done; } | sed 's/, $$//')
+
+# A failed or interrupted installation leaves nothing behind.
+remove_unless_done = trap 'rm -rf $(1)' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; set -e; rm -rf $(1)
+
+.PHONY: help build test lint format env env-dev lock clean tools
+.DEFAULT_GOAL := help
+
+help:  ## list these targets
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+build: env  ## make the environment, then the accelerator of CONFIG (default hw_configs/w4a4.json)
+	$(BIN)/python build.py --config $(CONFIG)
+
+test: env-dev  ## make the environment, then run the whole test suite
+	$(BIN)/python -m pytest
+
+lint: env-dev  ## ruff's lint and format checks, and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: env-dev  ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+env: $(RUNTIME_STAMP)  ## make the environment in .venv, with PYTHON (default python3.11)
+
+env-dev: $(DEV_STAMP)  ## the environment and what tests and lint need
+
+lock: tools  ## write constraints.txt anew from requirements*.txt (with the CPU build of torch)
+	@$(call remove_unless_done,$(VENV)-lock); \
+	$(PYTHON) -m venv $(VENV)-lock; \
+	$(VENV)-lock/bin/$(PIP) install --quiet -r requirements.txt -r requirements-dev.txt; \
+	$(VENV)-lock/bin/$(PIP) install --quiet --no-deps -r requirements-nodeps.txt; \
+	echo '# Every version in the environment, transitive ones too. Written by `make lock`: do not edit.' > constraints.new; \
+	$(VENV)-lock/bin/$(PIP) freeze | sed 's/+cpu$$//' >> constraints.new; \
+	mv constraints.new constraints.txt
+
+clean:  ## remove the environment, builds and caches
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+tools:
+	@$(if $(missing),$(error missing: $(missing)))
+
+$(RUNTIME_STAMP): | tools
+	@echo 'Installing the environment into $(VENV): one to three minutes ...'
+	@$(call remove_unless_done,$(VENV)); \
+	$(PYTHON) -m venv $(VENV); \
+	$(BIN)/$(PIP) install --quiet -c constraints.txt -r requirements.txt; \
+	$(BIN)/$(PIP) install --quiet --no-deps -r requirements-nodeps.txt; \
+	touch $@; trap - EXIT
+
+$(DEV_STAMP): $(RUNTIME_STAMP)
+	@rm -f $(VENV)/.dev-*
+	@$(BIN)/$(PIP) install --quiet -c constraints.txt -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,136 @@
+"""Fills the report from what the steps of a build left."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from qonnx.core.modelwrapper import ModelWrapper
+
+from finn_flow.artifacts import tool_versions
+from finn_flow.backends import layer_instance
+from finn_flow.frames import NamedFaces, faces_to_show
+from finn_flow.graph import Graph, attribute
+from finn_flow.report import (
+    Edge,
+    Face,
+    Footprint,
+    Layer,
+    Performance,
+    ReportData,
+    Verification,
+)
+from finn_flow.resources import Resources
+from finn_flow.step import StepContext
+from model.data import pixels
+from model.network import NetworkSpec
+from verification.executor import Executor
+
+NOT_RUN = {
+    "C++ and RTL simulation": "The C++ and RTL of the layers are not generated yet: cycles are estimates.",
+    "FIFO sizing": "FIFOs are neither sized nor counted.",
+    "synthesis": "Resources and the clock are not confirmed by any synthesis.",
+    "bitstream": "Nothing has run on a device.",
+}
+FACES_NOTE = "Cosine similarity of the embeddings made of the integers that the accelerator computes."
+FOLDING = ("PE", "SIMD", "parallel_window")
+
+
+def collect(ctx: StepContext, model_file: str, host_file: str) -> ReportData:
+    """The data of the report; `ctx` is that of the report step, which reads fold, verify and estimate."""
+    model = ModelWrapper(str(ctx.path("fold", model_file)))
+    estimate = _read(ctx, "estimate", "estimate.json")
+    verification = _read(ctx, "verify", "verification.json")
+    spec = ctx.config.network.spec()
+    shown = faces_to_show(ctx.file("images"), spec.size)
+    target = ctx.config.target_fps
+    return ReportData(
+        name=ctx.name,
+        board=ctx.config.device,
+        target=target,
+        versions=tool_versions(),
+        layers=tuple(_layers(model, estimate["layers"])),
+        edges=tuple(_edges(model)),
+        folding=_read(ctx, "fold", "auto_folding_config.json"),
+        performance=Performance(**estimate["performance"]),
+        headroom=ctx.config.headroom,
+        resource_note=estimate["resource_note"],
+        footprint=tuple(_footprint(spec)),
+        verification=tuple(Verification(**row) for row in verification["graphs"]),
+        reference=verification["reference"],
+        seconds=ctx.seconds(),
+        not_run=NOT_RUN,
+        faces=tuple(Face(name, image) for name, image in zip(shown.names, shown.images, strict=True)),
+        similarity=_similarity(model, dict(np.load(ctx.path("lower", host_file))), shown),
+        faces_note=FACES_NOTE,
+    )
+
+
+def _read(ctx: StepContext, step: str, file: str) -> Any:
+    return json.loads(ctx.path(step, file).read_text(encoding="utf-8"))
+
+
+def _layers(model: ModelWrapper, estimates: dict[str, Any]) -> Iterator[Layer]:
+    graph = Graph(model)
+    for node in graph.nodes:
+        estimate = estimates[node.name]
+        weights = [tensor for tensor in node.input if graph.is_constant(tensor)]
+        yield Layer(
+            name=node.name,
+            op=node.op_type,
+            block=_activation(node.output[0]),
+            cycles=estimate["cycles"],
+            folding={k: attribute(node, k) for k in FOLDING if attribute(node, k) is not None},
+            shape=tuple(graph.shape(node.output[0])),
+            input_type=model.get_tensor_datatype(node.input[0]).name,
+            weight_type=model.get_tensor_datatype(weights[0]).name if weights else None,
+            output_type=model.get_tensor_datatype(node.output[0]).name,
+            resources=Resources(**estimate["resources"]),
+            counts=estimate["counts"],
+        )
+
+
+def _activation(tensor: str) -> str:
+    """The activation that a tensor belongs to.
+
+    >>> _activation("block3.1.expand.acc"), _activation("block9.window"), _activation("accumulators")
+    ('block3.1.expand', 'block9', 'block10')
+    """
+    if tensor == "accumulators":
+        return "block10"
+    parts = tensor.split(".")
+    if parts[0] == "pixels":
+        return "block1"
+    return ".".join(parts[:3] if len(parts) > 1 and parts[1].isdigit() else parts[:1])
+
+
+def _edges(model: ModelWrapper) -> Iterator[Edge]:
+    graph = Graph(model)
+    for node in graph.nodes:
+        instance = layer_instance(node)
+        for index, tensor in enumerate(node.output):
+            for consumer in graph.consumers[tensor]:
+                yield Edge(
+                    producer=node.name,
+                    consumer=consumer.name,
+                    tensor=tensor,
+                    datatype=model.get_tensor_datatype(tensor).name,
+                    width=int(instance.get_outstream_width(index)),
+                )
+
+
+def _footprint(spec: NetworkSpec) -> Iterator[Footprint]:
+    for number, bits in enumerate(spec.weight_bits, 1):
+        weights = sum(stage.weights for stage in spec.stages() if stage.block == number)
+        yield Footprint(f"block{number}", weights, bits)
+
+
+def _similarity(model: ModelWrapper, host: dict[str, np.ndarray], shown: NamedFaces) -> np.ndarray:
+    """Cosine of every pair of faces, from the executor of the folded graph, (N, N)."""
+    frames = pixels(shown.images).permute(0, 2, 3, 1).numpy()
+    accumulators = Executor(model).run(frames)["accumulators"].reshape(len(frames), -1)
+    embeddings = host["scale"] * accumulators + host["offset"]
+    embeddings /= np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
+    return embeddings @ embeddings.T

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+
+from finn_flow.backends import CLASSES, FINN, layer_instance
+from finn_flow.graph_spec import HARDWARE_OPS
+from tests.hw_graphs import HardwareGraph, residual_network
+
+
+def test_ops_without_an_rtl_class() -> None:
+    without = {"VVAU", "Requant", "DuplicateStreams", "ElementwiseAdd"}
+    assert set(CLASSES["rtl"]) == HARDWARE_OPS - without
+
+
+def test_instance_is_of_the_backends_class_else_generic() -> None:
+    names = {}
+    for node in residual_network().graph.node:
+        instance = layer_instance(node)
+        names[node.op_type] = (type(instance).__name__, instance.onnx_node.domain)
+    assert names == {
+        "FMPadding": ("FMPadding_rtl", f"{FINN}.rtl"),
+        "ConvolutionInputGenerator": ("ConvolutionInputGenerator_rtl", f"{FINN}.rtl"),
+        "MVAU": ("MVAU_rtl", f"{FINN}.rtl"),
+        "Thresholding": ("Thresholding_rtl", f"{FINN}.rtl"),
+        "VVAU": ("VVAU", FINN),
+        "DuplicateStreams": ("DuplicateStreams", FINN),
+        "ElementwiseAdd": ("ElementwiseAdd", FINN),
+        "Requant": ("Requant", "finn_flow.ops"),
+    }
+
+
+@pytest.mark.parametrize("op_type", ["MVAU", "MVAU_rtl", "MVAU_hls"])
+def test_specialised_nodes_are_what_they_came_from(op_type: str) -> None:
+    node = HardwareGraph(4, 8).mvau(4, 4).model().graph.node[0]
+    node.op_type = op_type
+    assert type(layer_instance(node)).__name__ == "MVAU_rtl"
+    assert node.op_type == op_type
+
+
+def test_setting_an_attribute_does_not_reach_the_graph() -> None:
+    node = HardwareGraph(4, 8).mvau(4, 4).model().graph.node[0]
+    before = node.SerializeToString()
+    layer_instance(node).set_nodeattr("PE", 4)
+    assert node.SerializeToString() == before

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from model.calibrate import agreement, calibrate, held_out, random_network
+from model.checkpoint import load_checkpoint, load_foreign, save_checkpoint, shipped
+from model.data import FaceFile, example_faces, list_faces, pixels, read_exclusions, read_faces
+from model.errors import UserError
+from model.network import integer_activations
+from tests.networks import random_network as quantised_network
+from tests.networks import random_pixels, small_spec
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("checkpoint") / "small.safetensors"
+    save_checkpoint(quantised_network(small_spec()).float(), path)
+    return path
+
+
+def test_a_checkpoint_gives_the_same_integers(checkpoint: Path) -> None:
+    first, second = (load_checkpoint(checkpoint, small_spec()).double() for _ in range(2))
+    x = random_pixels(small_spec(), 2)
+    a, b = integer_activations(first, x), integer_activations(second, x)
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_the_specification_travels_in_the_file(checkpoint: Path) -> None:
+    assert load_checkpoint(checkpoint).spec == small_spec()
+
+
+def test_another_specification_is_refused(checkpoint: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        load_checkpoint(checkpoint, small_spec(8))
+    assert caught.value.field == "checkpoint"
+    assert "weight_bits" in str(caught.value)
+
+
+def test_a_tensor_of_another_shape_is_named(checkpoint: Path, tmp_path: Path) -> None:
+    from safetensors import safe_open
+
+    tensors = load_file(checkpoint)
+    name = "blocks.block1.conv.weight"
+    tensors[name] = torch.zeros(3, 3, 3, 3)
+    with safe_open(checkpoint, framework="pt") as file:
+        save_file(tensors, tmp_path / "other.safetensors", metadata=file.metadata())
+    with pytest.raises(UserError) as caught:
+        load_checkpoint(tmp_path / "other.safetensors")
+    assert name in str(caught.value)
+
+
+def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "bad.safetensors").write_bytes(b"0123456789abcdef")
+    with pytest.raises(UserError) as caught:
+        load_checkpoint(tmp_path / "bad.safetensors")
+    assert caught.value.field == "checkpoint"
+
+
+def test_a_pickle_that_runs_code_is_refused(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple:
+            return (Path.touch, (tmp_path / "ran",))
+
+    torch.save(Evil(), tmp_path / "evil.pt")
+    with pytest.raises(UserError):
+        load_foreign(tmp_path / "evil.pt")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_shipped_checkpoints_load_and_have_cards() -> None:
+    assert shipped() == ["mixed", "tiny", "w2a2", "w4a4", "w8a8"]
+    for name in shipped():
+        path = ROOT / "model" / "checkpoints" / f"{name}.safetensors"
+        network = load_checkpoint(path)
+        assert network.spec.is_float is False
+        card = path.with_suffix(".md").read_text()
+        assert "## Scores" in card
+        assert "research use only" in card or name == "tiny"
+
+
+def test_calibration_beats_unset_scales() -> None:
+    spec, faces = small_spec(8), example_faces(24, 32)
+    source = random_network(spec, faces)
+    network = calibrate(source, spec, faces[:16])
+    unseen = faces[16:]
+    assert agreement(network, source, unseen) > 0.9
+    again = calibrate(source, spec, faces[:16])
+    assert torch.equal(network(pixels(unseen)), again(pixels(unseen)))
+
+
+def test_held_out_faces_are_of_other_people() -> None:
+    files = [FaceFile(Path("z"), f"{i}", identity=f"p{i % 10}") for i in range(50)]
+    ours, others = held_out(files, seed=0)
+    assert len(ours) == 40
+    assert len(others) == 10
+    assert not {f.identity for f in ours} & {f.identity for f in others}
+
+
+def test_calibrate_command_makes_the_shipped_tiny_checkpoint(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "model.calibrate", "--config", "hw_configs/tiny.json", "--out"]
+    out = tmp_path / "tiny.safetensors"
+    subprocess.run([*command, str(out)], cwd=ROOT, check=True, capture_output=True)
+    assert load_checkpoint(out).spec == load_checkpoint(ROOT / "model/checkpoints/tiny.safetensors").spec
+
+
+def test_example_faces_are_distinct_and_the_same_every_time() -> None:
+    faces = example_faces(64, 32)
+    assert faces.shape == (64, 32, 32, 3)
+    assert len({face.tobytes() for face in faces}) == 64
+    assert (example_faces(3, 32) == faces[:3]).all()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("b/1.png", "a/2.png", "a/1.png"):
+        path = tmp_path / "faces" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((20, 30, 3), 7, np.uint8)).save(path)
+    (tmp_path / "faces" / "a" / "3.png").write_bytes(b"no image")
+    return tmp_path / "faces"
+
+
+def test_faces_of_a_folder_and_of_a_zip_are_the_same(folder: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "faces.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in folder.rglob("*.png"):
+            file.write(path, path.relative_to(folder).as_posix())
+    for source in (folder, archive):
+        files = list_faces([source])
+        assert [file.name for file in files] == ["a/1.png", "a/2.png", "a/3.png", "b/1.png"]
+        assert {file.identity for file in files} == {"faces/a", "faces/b"}
+        faces = read_faces(files, 16)
+        assert faces.images.shape == (3, 16, 16, 3)
+        assert [file.name for file, _ in faces.rejected] == ["a/3.png"]
+    assert [file.name for file in list_faces([folder], ["faces/a"])] == ["b/1.png"]
+
+
+def test_a_corrupt_image_is_named_when_asked_strictly(folder: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        read_faces(list_faces([folder]), 16, strict=True)
+    assert caught.value.field == "image"
+    assert "3.png" in str(caught.value)
+
+
+def test_a_zip_that_points_outside_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "evil.zip", "w") as file:
+        file.writestr("../out.png", b"x")
+    with pytest.raises(UserError) as caught:
+        list_faces([tmp_path / "evil.zip"])
+    assert caught.value.field == "images"
+
+
+def test_an_exclusion_list_skips_comments(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("# known\n\nfaces/a\n")
+    assert read_exclusions(tmp_path / "list.txt") == ["faces/a"]
+
+
+def test_pixels_are_centred() -> None:
+    x = pixels(np.array([[[[0, 128, 255]]]], np.uint8))
+    assert x.flatten().tolist() == [-128, 0, 127]
