@@ -1,6 +1,6 @@
 """Seconds a frame of the integer executor and of FINN's execute_onnx, on the same hardware graph.
 
-    python benchmarks/executor.py --model hw.onnx [--frames N] [--finn-frames N]
+    python -m benchmarks.executor --model hw.onnx [--frames N] [--finn-frames N]
 
 Both run in this process on the same random frames, and their outputs must be equal. The best of three runs
 of the executor counts, and the best frame of execute_onnx. Prints a Markdown table, with the CPU time of all
@@ -16,6 +16,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -80,10 +81,9 @@ def time_finn(model: ModelWrapper, frames: np.ndarray) -> tuple[Seconds, np.ndar
 
     source, target = model.graph.input[0].name, model.graph.output[0].name
     inputs = [{source: frame[None].astype(np.float32)} for frame in frames]
-    measured = [Seconds.of(lambda given=given: execute_onnx(model, given)[target]) for given in inputs]
-    return Seconds.best([seconds for seconds, _ in measured]), np.concatenate(
-        [output for _, output in measured]
-    )
+    measured = [Seconds.of(partial(execute_onnx, model, given)) for given in inputs]
+    best = Seconds.best([seconds for seconds, _ in measured])
+    return best, np.concatenate([outputs[target] for _, outputs in measured])
 
 
 def time_executor(executor: Executor, frames: np.ndarray) -> tuple[Seconds, np.ndarray]:

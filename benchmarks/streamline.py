@@ -1,6 +1,6 @@
 """QONNX -> minimised hardware graph: our passes against FINN's own, in one run, on the same network.
 
-    python benchmarks/streamline.py --config hw_configs/w4a4.json
+    python -m benchmarks.streamline --config hw_configs/w4a4.json
 
 Both start from the same QONNX export (FINN's in float32, as its passes are) and end at FINN's hardware layers
 with minimal data types; the accumulators of both are compared on one frame. Prints a Markdown table. FINN's

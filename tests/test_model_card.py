@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from model.card import Facts, card
+from model.evaluate import Scores
+from tests.networks import small_spec
+
+GOOD = Scores(0.9852, 0.004, 0.998, 0.97, 0.9, 70.0, 6000)
+POOR = Scores(0.6, 0.02, 0.63, 0.1, 0.05, 88.0, 6000)
+
+
+def test_a_card_says_what_it_scores() -> None:
+    text = card("w4a4", small_spec(), Facts(0.97, 96, (GOOD, POOR)))
+    assert text.startswith("# w4a4\n")
+    assert "| weight bits, blocks 1 to 10 | 4, 4, 4, 4, 4, 4, 4, 4, 4, 4 |" in text
+    assert "| LFW, 6000 pairs: accuracy | 98.52% ± 0.40% | 60.00% ± 2.00% |" in text
+    assert "near those of the float network" in text
+    assert "esearch use only" in text
+
+
+def test_a_card_says_when_the_embeddings_are_of_no_use() -> None:
+    text = card("w2a2", small_spec(2), Facts(0.1, 96, None))
+    assert "too far from the float network's to recognise faces" in text
+    assert "| LFW | not measured | not measured |" in text
