@@ -17,9 +17,11 @@ RUN python -m pip install --no-cache-dir -c constraints.txt -r requirements.txt 
     && python -m pip install --no-cache-dir --no-deps -r requirements-nodeps.txt
 
 # Any --user may run it: what is written at run time goes to /tmp and to build/, and no user needs a passwd entry.
+# torch's threads must not spin while they wait for each other: ten times slower where the cores are shared.
 ENV HOME=/tmp \
     USER=builder \
     MPLCONFIGDIR=/tmp/matplotlib \
+    OMP_WAIT_POLICY=passive \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 COPY . .

@@ -2,6 +2,9 @@
 PYTHON ?= python3.11
 CONFIG = hw_configs/w4a4.json
 
+# torch's threads spin while they wait for each other: ten times slower where the cores are shared.
+export OMP_WAIT_POLICY ?= passive
+
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
@@ -72,7 +75,7 @@ $(RUNTIME_STAMP): | tools
 	$(BIN)/$(PIP) install --quiet --no-deps -r requirements-nodeps.txt; \
 	touch $@; trap - EXIT
 
-$(DEV_STAMP): $(RUNTIME_STAMP)
+$(DEV_STAMP): | $(RUNTIME_STAMP)
 	@rm -f $(VENV)/.dev-*
 	@$(BIN)/$(PIP) install --quiet -c constraints.txt -r requirements-dev.txt
 	@touch $@

@@ -1,10 +1,12 @@
-"""What all tests share: hypothesis without time limits, since a loaded machine is no bug."""
+"""What all tests share, so that a machine that does other things too is no reason to fail or to crawl."""
 
 from __future__ import annotations
 
 import os
 
 from hypothesis import settings
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as in the Makefile; read when torch is first imported
 
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
