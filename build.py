@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,6 +34,8 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the arguments, run, and return the exit code."""
     options = _parser().parse_args(arguments)
+    # torch's threads spin while they wait for each other: ten times slower where the cores are shared.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from finn_flow.command import run  # after parsing, so that --help is quick
 
     return run(options)

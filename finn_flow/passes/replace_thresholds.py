@@ -40,10 +40,23 @@ class ReplaceThresholdsByRequant(Transformation):
         copies = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
         del model.graph.node[:]
         model.graph.node.extend(copies)
-        used = {tensor for node in copies for tensor in node.input}
-        for constant in [tensor for tensor in model.graph.initializer if tensor.name not in used]:
-            model.graph.initializer.remove(constant)
+        _drop_unused_constants(model)
         return model, False
+
+
+def _drop_unused_constants(model: ModelWrapper) -> None:
+    """Constants that no node reads: banks that were replaced, parameters of candidates not taken."""
+    graph = model.graph
+    used = {tensor for node in graph.node for tensor in node.input}
+    unused = {constant.name for constant in graph.initializer} - used
+    for entries, name in (
+        (graph.initializer, "name"),
+        (graph.value_info, "name"),
+        (graph.quantization_annotation, "tensor_name"),
+    ):
+        kept = [entry for entry in entries if getattr(entry, name) not in unused]
+        del entries[:]
+        entries.extend(kept)
 
 
 def _requant(graph: Graph, node: NodeProto) -> NodeProto | None:
