@@ -18,7 +18,7 @@ from onnx import NodeProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 
-from finn_flow.backends import CLASSES, FINN
+from finn_flow.backends import CLASSES
 from finn_flow.boards import BOARDS, Board
 from finn_flow.finn_env import prepare_finn
 from finn_flow.folding import (
@@ -30,6 +30,7 @@ from finn_flow.folding import (
     least_interval,
     solve,
 )
+from finn_flow.graph import FINN
 from finn_flow.performance import layer_cycles
 from finn_flow.resources import Resources, board_resources, layer_resources
 

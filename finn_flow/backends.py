@@ -14,11 +14,11 @@ from onnx import NodeProto
 from qonnx.custom_op.registry import getCustomOp
 
 from finn_flow.finn_env import prepare_finn
+from finn_flow.graph import FINN
 
 if TYPE_CHECKING:
     from finn.custom_op.fpgadataflow.hwcustomop import HWCustomOp
 
-FINN = "finn.custom_op.fpgadataflow"
 GENERIC_DOMAINS = {"Requant": "finn_flow.ops"}  # where an op is, if not in FINN
 
 # backend -> op -> (op type of the class, domain)

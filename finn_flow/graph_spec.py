@@ -26,17 +26,16 @@ HARDWARE_OPS = frozenset(
 
 @dataclass(frozen=True)
 class GraphSpec:
-    """Ops that a form of the graph consists of, and its layout."""
+    """Ops that a form of the graph consists of."""
 
     form: str
     ops: frozenset[str]
-    layout: str
     hardware: bool = False
 
 
-STREAMLINED = GraphSpec("streamlined", frozenset({"Conv", "MultiThreshold", "Add"}), "NCHW")
-LOWERED = GraphSpec("lowered", frozenset({"Im2Col", "MatMul", "MultiThreshold", "Add"}), "NHWC")
-HARDWARE = GraphSpec("hardware", HARDWARE_OPS, "NHWC", hardware=True)
+STREAMLINED = GraphSpec("streamlined", frozenset({"Conv", "MultiThreshold", "Add"}))
+LOWERED = GraphSpec("lowered", frozenset({"Im2Col", "MatMul", "MultiThreshold", "Add"}))
+HARDWARE = GraphSpec("hardware", HARDWARE_OPS, hardware=True)
 
 
 def check_graph(model: ModelWrapper, spec: GraphSpec) -> None:

@@ -27,6 +27,7 @@ from finn_flow.step import StepContext
 from model.data import pixels
 from model.network import NetworkSpec
 from verification.executor import Executor
+from verification.executor.embed import embedder
 
 NOT_RUN = {
     "C++ and RTL simulation": "The C++ and RTL of the layers are not generated yet: cycles are estimates.",
@@ -129,8 +130,6 @@ def _footprint(spec: NetworkSpec) -> Iterator[Footprint]:
 
 def _similarity(model: ModelWrapper, host: dict[str, np.ndarray], shown: NamedFaces) -> np.ndarray:
     """Cosine of every pair of faces, from the executor of the folded graph, (N, N)."""
-    frames = pixels(shown.images).permute(0, 2, 3, 1).numpy()
-    accumulators = Executor(model).run(frames)["accumulators"].reshape(len(frames), -1)
-    embeddings = host["scale"] * accumulators + host["offset"]
+    embeddings = embedder(Executor(model), host["scale"], host["offset"])(pixels(shown.images))
     embeddings /= np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
     return embeddings @ embeddings.T

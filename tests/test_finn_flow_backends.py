@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from finn_flow.backends import CLASSES, FINN, layer_instance
+from finn_flow.backends import CLASSES, layer_instance
+from finn_flow.graph import FINN
 from finn_flow.graph_spec import HARDWARE_OPS
 from tests.hw_graphs import HardwareGraph, residual_network
 

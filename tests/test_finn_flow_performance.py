@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 from onnx import NodeProto, helper
 
-from finn_flow.backends import FINN, layer_instance
+from finn_flow.backends import layer_instance
 from finn_flow.folding import Folding, apply_folding, insert_width_converters
+from finn_flow.graph import FINN
 from finn_flow.performance import instance_cycles, layer_cycles, network_performance
 from tests.hw_graphs import HardwareGraph, residual_network
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from onnx import NodeProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 
-from finn_flow.backends import FINN, layer_instance
+from finn_flow.backends import layer_instance
 from finn_flow.folding.solver import Folding
-from finn_flow.graph import Graph
+from finn_flow.graph import FINN, Graph
 from finn_flow.performance import CONVERTER
 
 
