@@ -1,0 +1,1 @@
+"""Cycle-accurate simulation of SystemVerilog designs with AXI streams, by Verilator."""
