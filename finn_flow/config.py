@@ -11,21 +11,17 @@ import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
-import model
 from finn_flow.boards import BOARDS, Board, find_board
 from finn_flow.config_errors import read_object, user_error
 from finn_flow.config_fields import BlockBits, Part, StreamBits, TargetFps
 from model.errors import UserError
+from model.spec import DepthwiseStage, NetworkSpec, find_checkpoint, spec_of_section
 from model.table import BLOCKS
 
-if TYPE_CHECKING:
-    from model.network import NetworkSpec
-
-CHECKPOINTS = Path(model.__file__).parent / "checkpoints"
 SCHEMA_FILE = Path(__file__).parents[1] / "hw_configs" / "schema.json"
 
 
@@ -49,7 +45,7 @@ class NetworkConfig(_Section):
     residual_bits: StreamBits = Field(
         None, description="Width of each residual stream; null: that of the block that opens it."
     )
-    depthwise: Literal["bn_relu", "linear"] = Field(
+    depthwise: DepthwiseStage = Field(
         "bn_relu",
         description="Depthwise stages with batch norm and ReLU (MobileFaceNet) or linear (the paper).",
     )
@@ -61,18 +57,7 @@ class NetworkConfig(_Section):
 
     def spec(self) -> NetworkSpec:
         """The same as `model` knows it."""
-        # Here, since torch takes seconds to import and a mistake in a configuration should show at once.
-        from model.network import NetworkSpec
-
-        return NetworkSpec(
-            weight_bits=self.weight_bits,
-            act_bits=self.act_bits,
-            residual_bits=self.residual_bits,
-            depthwise=self.depthwise,
-            width=self.width,
-            size=self.input_size,
-            embedding=self.embedding,
-        )
+        return spec_of_section(self.model_dump())
 
 
 class Resources(_Section):
@@ -183,15 +168,7 @@ class BuildConfig(_Section):
     @property
     def checkpoint_file(self) -> Path:
         """The file of the parameters. Raises UserError if there is none."""
-        name = self.network.checkpoint
-        is_path = "/" in name or name.endswith(".safetensors")
-        path = self._file.parent / name if is_path else CHECKPOINTS / f"{name}.safetensors"
-        if not path.is_file():
-            shipped = ", ".join(sorted(file.stem for file in CHECKPOINTS.glob("*.safetensors")))
-            raise UserError(
-                "network.checkpoint", name, f"no such file: {path}; shipped checkpoints: {shipped}"
-            )
-        return path
+        return find_checkpoint("network.checkpoint", self.network.checkpoint, self._file.parent)
 
     @property
     def folding_file(self) -> Path | None:

@@ -25,7 +25,7 @@ from finn_flow.report import (
 from finn_flow.resources import Resources
 from finn_flow.step import StepContext
 from model.data import pixels
-from model.network import NetworkSpec
+from model.spec import NetworkSpec
 from verification.executor import Executor
 from verification.executor.embed import embedder
 

@@ -14,7 +14,8 @@ from torch import Tensor
 from finn_flow.frames import frames_to_verify
 from model.checkpoint import load_checkpoint
 from model.data import pixels
-from model.network import NetworkSpec, QMobileFaceNet, integer_activations
+from model.network import QMobileFaceNet, integer_activations
+from model.spec import NetworkSpec
 from verification.compare import Comparer, reference_accumulators
 from verification.executor import Executor
 

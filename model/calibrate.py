@@ -29,9 +29,9 @@ from torch.nn import functional as F
 from model.checkpoint import load_checkpoint, save_checkpoint, settle
 from model.console import progress, run
 from model.data import FaceFile, Images, example_faces, list_faces, pixels, read_exclusions, read_faces
-from model.network import PIXEL_SCALE, Bottleneck, ConvUnit, NetworkSpec, QMobileFaceNet
+from model.network import PIXEL_SCALE, Bottleneck, ConvUnit, QMobileFaceNet
 from model.pretrained import cap_relus, conv_units
-from model.spec_json import spec_of_config
+from model.spec import NetworkSpec, spec_of_config
 from model.table import BLOCKS, FLOAT_BITS
 
 Batches = list[Tensor]  # the activations of all calibration faces, some faces a tensor (N, C, H, W)

@@ -13,12 +13,12 @@ from pathlib import Path
 import torch
 
 from model.calibrate import agreement, held_out
-from model.checkpoint import find_checkpoint, load_checkpoint
+from model.checkpoint import load_checkpoint
 from model.console import run
 from model.data import list_faces, read_exclusions, read_faces
 from model.evaluate import Scores, brevitas_embedding, evaluate, read_pairs
-from model.network import NetworkSpec
 from model.pretrained import cap_relus
+from model.spec import NetworkSpec, find_checkpoint
 from model.summary import summarise, totals
 
 UNSEEN = 96  # held-out training faces that the cosine is measured on
@@ -114,7 +114,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=Path, help="LFW's pairs.txt")
     parser.add_argument("--seed", type=int, default=0, help="that of model.calibrate")
     args = parser.parse_args()
-    path = find_checkpoint(args.checkpoint, Path())
+    path = find_checkpoint("checkpoint", args.checkpoint, Path())
     network, source = load_checkpoint(path), load_checkpoint(args.weights)
     cap_relus(source)
     files = list_faces(args.faces, read_exclusions(args.exclude) if args.exclude else ())

@@ -19,26 +19,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from model.errors import UserError
-from model.network import NetworkSpec, QMobileFaceNet
+from model.network import QMobileFaceNet
+from model.spec import NetworkSpec, spec_of_fields
 
-SHIPPED = Path(__file__).parent / "checkpoints"
 FIELD = "checkpoint"
-
-
-def shipped() -> list[str]:
-    """Names of the checkpoints that come with the code."""
-    return sorted(path.stem for path in SHIPPED.glob("*.safetensors"))
-
-
-def find_checkpoint(name: str, folder: Path) -> Path:
-    """The file of a shipped checkpoint's name (`w4a4`), or of a path relative to `folder`.
-
-    Raises UserError("checkpoint", ...) if there is no such file.
-    """
-    for path in (SHIPPED / f"{name}.safetensors", folder / name):
-        if path.is_file():
-            return path
-    raise UserError(FIELD, name, f"no such file, nor a shipped checkpoint ({', '.join(shipped())})")
 
 
 def save_checkpoint(network: QMobileFaceNet, path: Path) -> None:
@@ -84,8 +68,8 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], NetworkSpec]:
     except (OSError, SafetensorError) as error:
         raise UserError(FIELD, str(path), f"is no safetensors file ({error})") from None
     try:
-        return tensors, _spec(json.loads(metadata["spec"]))
-    except (KeyError, TypeError, ValueError) as error:
+        return tensors, spec_of_fields(json.loads(metadata["spec"]))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(FIELD, str(path), f"its metadata has no network specification ({error!r})") from None
 
 
@@ -123,10 +107,6 @@ def _distinct(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             result[name] = tensor
         seen.add(tensor.data_ptr())
     return result
-
-
-def _spec(stored: Mapping[str, object]) -> NetworkSpec:
-    return NetworkSpec(**{key: tuple(v) if isinstance(v, list) else v for key, v in stored.items()})  # type: ignore[arg-type]
 
 
 def _compare(path: Path, expected: NetworkSpec, stored: NetworkSpec) -> None:

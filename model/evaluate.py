@@ -18,11 +18,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model.checkpoint import find_checkpoint, load_checkpoint
+from model.checkpoint import load_checkpoint
 from model.console import progress, run
 from model.data import FaceFile, Images, list_faces, pixels, read_faces
 from model.errors import UserError
 from model.network import QMobileFaceNet
+from model.spec import find_checkpoint
 
 Embed = Callable[[Images], NDArray[np.float64]]
 BATCH = 32
@@ -160,7 +161,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     pairs = read_pairs(args.pairs)
-    network = load_checkpoint(find_checkpoint(args.checkpoint, Path()))
+    network = load_checkpoint(find_checkpoint("checkpoint", args.checkpoint, Path()))
     scores = evaluate(brevitas_embedding(network), args.images, pairs, args.flip, network.spec.size)
     if args.json:
         print(json.dumps(asdict(scores), indent=2))

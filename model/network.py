@@ -11,77 +11,18 @@ What makes it lower to integers without a remainder:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import brevitas.nn as qnn
 import torch
 from torch import Tensor, nn
 
 from model.quantizers import SignedActPerTensor, SignedWeightPerChannel, UnsignedActPerTensor
-from model.table import BLOCKS, FLOAT_BITS, Stage, residual_streams, stages, stream_bits
+from model.spec import NetworkSpec
+from model.table import FLOAT_BITS, Stage
 
-DepthwiseStage = Literal["bn_relu", "linear"]
 PIXEL_OFFSET = 128  # subtracted from uint8 pixels by the host; the accelerator's input is INT8
 PIXEL_SCALE = 1.0 / 128.0
 BN_EPS = 2.0**-17  # ONNX keeps it in float32: a power of two is the same number in the float64 reference
-
-
-@dataclass(frozen=True)
-class NetworkSpec:
-    """What defines a network besides its parameters.
-
-    weight_bits, act_bits: one width per block of Table I, 2..8 or 32 (float). The activation width of a
-        block is that of what it writes; block 10 writes accumulators, so its entry has no effect.
-    residual_bits: one width per residual stream, by default that of the block that opens it.
-    depthwise: `bn_relu` is MobileFaceNet's depthwise stage; `linear` is the paper's (section II.B): no batch
-        norm and no ReLU after the depthwise convolutions of the bottlenecks, and no batch norm after
-        block 2's and after the global depthwise convolution.
-    width: channel multiplier; size: side of the square input, a multiple of 16; embedding: its length.
-    """
-
-    weight_bits: tuple[int, ...]
-    act_bits: tuple[int, ...]
-    residual_bits: tuple[int, ...] | None = None
-    depthwise: DepthwiseStage = "bn_relu"
-    width: float = 1.0
-    size: int = 112
-    embedding: int = 128
-
-    def __post_init__(self) -> None:
-        streams = len(residual_streams())
-        for field, bits, count in (
-            ("weight_bits", self.weight_bits, BLOCKS),
-            ("act_bits", self.act_bits, BLOCKS),
-            ("residual_bits", self.residual_bits, streams),
-        ):
-            if bits is None:
-                continue
-            if len(bits) != count:
-                raise ValueError(f"{field} must have {count} entries, not {len(bits)}")
-            for width in bits:
-                if width != FLOAT_BITS and not 2 <= width <= 8:
-                    raise ValueError(f"{field} must be 2..8 or {FLOAT_BITS} (float), not {width}")
-        if self.size < 16 or self.size % 16:
-            raise ValueError(f"size must be a multiple of 16, not {self.size}")
-        if not 0.03125 <= self.width <= 8:
-            raise ValueError(f"width must be 0.03125..8, not {self.width}")
-        if self.embedding < 1:
-            raise ValueError(f"embedding must be at least 1, not {self.embedding}")
-        if self.depthwise not in ("bn_relu", "linear"):
-            raise ValueError(f"depthwise must be 'bn_relu' or 'linear', not {self.depthwise!r}")
-
-    @property
-    def stream_bits(self) -> list[int]:
-        return stream_bits(self.act_bits, self.residual_bits)
-
-    @property
-    def is_float(self) -> bool:
-        """Whether any layer is left unquantised."""
-        return FLOAT_BITS in (*self.weight_bits, *self.act_bits[: BLOCKS - 1], *self.stream_bits)
-
-    def stages(self) -> list[Stage]:
-        return stages(self.width, self.size, self.embedding)
 
 
 def _relu(bits: int) -> nn.Module:

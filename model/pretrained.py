@@ -27,7 +27,8 @@ from model.checkpoint import load_foreign, save_checkpoint
 from model.console import progress, run
 from model.data import Images, list_faces, pixels, read_exclusions, read_faces
 from model.errors import UserError
-from model.network import PIXEL_OFFSET, PIXEL_SCALE, ConvUnit, NetworkSpec, QMobileFaceNet
+from model.network import PIXEL_OFFSET, PIXEL_SCALE, ConvUnit, QMobileFaceNet
+from model.spec import NetworkSpec
 from model.table import BLOCKS, FLOAT_BITS
 
 State = Mapping[str, Tensor]

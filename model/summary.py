@@ -11,8 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from model.console import run
-from model.network import NetworkSpec
-from model.spec_json import spec_of_config
+from model.spec import NetworkSpec, spec_of_config
 from model.table import BLOCKS, FLOAT_BITS
 
 

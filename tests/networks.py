@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model.network import NetworkSpec, QMobileFaceNet
+from model.network import QMobileFaceNet
+from model.spec import NetworkSpec
 
 SMALL: dict[str, Any] = {"width": 0.0625, "size": 32, "embedding": 6}
 

@@ -11,7 +11,7 @@ import pytest
 from finn_flow.boards import BOARDS, Board
 from finn_flow.config import SCHEMA_FILE, load_config, schema_text
 from model.errors import UserError
-from model.network import NetworkSpec
+from model.spec import NetworkSpec
 from tests.toy_build import CUSTOM, MISSING, config_object, load, with_changes, write_config
 
 SHIPPED = sorted(path for path in SCHEMA_FILE.parent.glob("*.json") if path != SCHEMA_FILE)
@@ -82,7 +82,7 @@ def test_input_files_are_relative_to_the_configuration(tmp_path: Path) -> None:
 
 def test_a_bare_name_is_a_shipped_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "first.safetensors").touch()
-    monkeypatch.setattr("finn_flow.config.CHECKPOINTS", tmp_path)
+    monkeypatch.setattr("model.spec.SHIPPED", tmp_path)
     config = load(tmp_path, with_changes({"network.checkpoint": "first"}))
     assert config.checkpoint_file == tmp_path / "first.safetensors"
 
@@ -146,7 +146,7 @@ def test_mixed_is_the_papers_assignment() -> None:
 def test_checkpoint_that_is_not_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("w4a4", "tiny"):
         (tmp_path / f"{name}.safetensors").touch()
-    monkeypatch.setattr("finn_flow.config.CHECKPOINTS", tmp_path)
+    monkeypatch.setattr("model.spec.SHIPPED", tmp_path)
     config = load(tmp_path, with_changes({"network.checkpoint": "w5a5"}))
     with pytest.raises(UserError) as error:
         _ = config.checkpoint_file

@@ -18,7 +18,8 @@ from finn_flow.lower import lower, lowering_passes
 from finn_flow.streamline import streamline
 from model.errors import UserError
 from model.export import export
-from model.network import NetworkSpec, integer_activations
+from model.network import integer_activations
+from model.spec import NetworkSpec
 from tests.networks import random_network, random_pixels, small_spec
 from verification.executor import Executor
 

@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from model.calibrate import agreement, calibrate, held_out, random_network
-from model.checkpoint import load_checkpoint, load_foreign, save_checkpoint, shipped
+from model.checkpoint import load_checkpoint, load_foreign, save_checkpoint
 from model.data import FaceFile, example_faces, list_faces, pixels, read_exclusions, read_faces
 from model.errors import UserError
 from model.network import QMobileFaceNet, integer_activations
 from model.pretrained import conv_units
+from model.spec import shipped
 from tests.networks import random_network as quantised_network
 from tests.networks import random_pixels, small_spec
 
@@ -44,28 +46,74 @@ def test_the_specification_travels_in_the_file(checkpoint: Path) -> None:
 def test_another_specification_is_refused(checkpoint: Path) -> None:
     with pytest.raises(UserError) as caught:
         load_checkpoint(checkpoint, small_spec(8))
-    assert caught.value.field == "checkpoint"
-    assert "weight_bits" in str(caught.value)
+    rule = f"was made for weight_bits {(4,) * 10}, not {(8,) * 10}"
+    assert str(caught.value) == f"checkpoint = {str(checkpoint)!r}: {rule}"
 
 
-def test_a_tensor_of_another_shape_is_named(checkpoint: Path, tmp_path: Path) -> None:
-    from safetensors import safe_open
-
-    tensors = load_file(checkpoint)
-    name = "blocks.block1.conv.weight"
-    tensors[name] = torch.zeros(3, 3, 3, 3)
+def rewritten(checkpoint: Path, path: Path, changes: dict[str, torch.Tensor | None]) -> Path:
+    """A copy of the checkpoint with other tensors (None: without that one)."""
     with safe_open(checkpoint, framework="pt") as file:
-        save_file(tensors, tmp_path / "other.safetensors", metadata=file.metadata())
+        metadata = file.metadata()
+    tensors = {
+        name: value for name, value in {**load_file(checkpoint), **changes}.items() if value is not None
+    }
+    save_file(tensors, path, metadata=metadata)
+    return path
+
+
+WEIGHT = "blocks.block1.conv.weight"
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({WEIGHT: torch.zeros(3, 3, 3, 3)}, f"its tensor {WEIGHT} has shape (3, 3, 3, 3), not (4, 3, 3, 3)"),
+        ({WEIGHT: None}, f"lacks the tensor {WEIGHT}"),
+        ({"extra": torch.zeros(1)}, "has a tensor extra that the network does not"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_named(
+    checkpoint: Path, tmp_path: Path, changes: dict[str, torch.Tensor | None], rule: str
+) -> None:
+    path = rewritten(checkpoint, tmp_path / "other.safetensors", changes)
     with pytest.raises(UserError) as caught:
-        load_checkpoint(tmp_path / "other.safetensors")
-    assert name in str(caught.value)
+        load_checkpoint(path)
+    assert str(caught.value) == f"checkpoint = {str(path)!r}: {rule}"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "reason"),
+    [
+        ({"format": "pt"}, "KeyError('spec')"),
+        (
+            {"spec": "{"},
+            "JSONDecodeError('Expecting property name enclosed in double quotes: line 1 column 2 (char 1)')",
+        ),
+        ({"spec": "[]"}, "AttributeError(\"'list' object has no attribute 'items'\")"),
+        (
+            {"spec": '{"weight_bits": [4], "act_bits": [4]}'},
+            "UserError('weight_bits', (4,), 'must be 10 widths of 2..8 or 32 (float)')",
+        ),
+    ],
+)
+def test_a_file_without_a_specification_is_refused(
+    tmp_path: Path, metadata: dict[str, str], reason: str
+) -> None:
+    path = tmp_path / "bare.safetensors"
+    save_file({"x": torch.zeros(1)}, path, metadata=metadata)
+    with pytest.raises(UserError) as caught:
+        load_checkpoint(path)
+    rule = f"its metadata has no network specification ({reason})"
+    assert str(caught.value) == f"checkpoint = {str(path)!r}: {rule}"
 
 
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "bad.safetensors").write_bytes(b"0123456789abcdef")
+    path = tmp_path / "bad.safetensors"
+    path.write_bytes(b"0123456789abcdef")
     with pytest.raises(UserError) as caught:
-        load_checkpoint(tmp_path / "bad.safetensors")
-    assert caught.value.field == "checkpoint"
+        load_checkpoint(path)
+    rule = "is no safetensors file (Error while deserializing header: header too large)"
+    assert str(caught.value) == f"checkpoint = {str(path)!r}: {rule}"
 
 
 def test_a_pickle_that_runs_code_is_refused(tmp_path: Path) -> None:

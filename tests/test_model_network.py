@@ -12,8 +12,8 @@ from torch import nn
 
 from model.errors import UserError
 from model.export import export
-from model.network import NetworkSpec, QMobileFaceNet, activation_calls, integer_activations
-from model.spec_json import spec_from_json, spec_of_config
+from model.network import QMobileFaceNet, activation_calls, integer_activations
+from model.spec import spec_of_config
 from model.summary import summarise, totals
 from model.table import residual_streams, scaled, stages, stream_bits
 from tests.networks import random_network, random_pixels, small_spec
@@ -84,24 +84,6 @@ def test_integer_activations_are_all_there_and_in_range() -> None:
         assert len(got[name].unique()) > 1, name
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"weight_bits": (1,) * 10}, "weight_bits must be 2..8 or 32 (float), not 1"),
-        ({"act_bits": (4,) * 9}, "act_bits must have 10 entries, not 9"),
-        ({"residual_bits": (4, 4)}, "residual_bits must have 3 entries, not 2"),
-        ({"size": 40}, "size must be a multiple of 16, not 40"),
-        ({"width": 0.0}, "width must be 0.03125..8, not 0.0"),
-        ({"embedding": 0}, "embedding must be at least 1, not 0"),
-        ({"depthwise": "prelu"}, "depthwise must be 'bn_relu' or 'linear', not 'prelu'"),
-    ],
-)
-def test_impossible_specifications(changes: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=r"must") as caught:
-        small_spec(**changes)
-    assert str(caught.value) == message
-
-
 def test_a_float_network_runs_but_is_not_exported(tmp_path: Path) -> None:
     spec = small_spec(weight_bits=(32,) * 10, act_bits=(32,) * 10)
     network = QMobileFaceNet(spec).eval()
@@ -153,20 +135,6 @@ def test_summary_of_no_configuration_is_one_line(tmp_path: Path) -> None:
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 2
     assert result.stderr.splitlines()[-1].startswith("error: config = ")
-
-
-def test_spec_from_json_names_the_missing_field() -> None:
-    with pytest.raises(UserError) as caught:
-        spec_from_json({"weight_bits": 4})
-    assert str(caught.value) == "network.act_bits = None: missing; give 2..8, once or per block"
-
-
-def test_spec_from_json_takes_what_a_configuration_takes() -> None:
-    spec = spec_from_json(
-        {"weight_bits": 4, "act_bits": [2] * 10, "residual_bits": [2, 3, 4], "input_size": 32}
-    )
-    expected = NetworkSpec((4,) * 10, (2,) * 10, (2, 3, 4), size=32)
-    assert spec == expected
 
 
 def test_the_reference_does_not_depend_on_the_batch() -> None:
