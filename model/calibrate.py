@@ -30,7 +30,7 @@ from model.checkpoint import load_checkpoint, save_checkpoint, settle
 from model.console import progress, run
 from model.data import FaceFile, Images, example_faces, list_faces, pixels, read_exclusions, read_faces
 from model.network import PIXEL_SCALE, Bottleneck, ConvUnit, QMobileFaceNet
-from model.pretrained import cap_relus, conv_units
+from model.pretrained import conv_units
 from model.spec import NetworkSpec, spec_of_config
 from model.table import BLOCKS, FLOAT_BITS
 
@@ -286,11 +286,7 @@ def main() -> None:
         faces, unseen = (read_faces(part[: args.count], spec.size).images for part in (ours, others))
     else:
         faces, unseen = (example_faces(2 * args.count, spec.size)[start::2] for start in (0, 1))
-    if args.weights:
-        source = load_checkpoint(args.weights)
-        cap_relus(source)
-    else:
-        source = random_network(spec, faces, args.seed)
+    source = load_checkpoint(args.weights) if args.weights else random_network(spec, faces, args.seed)
     network = calibrate(source, spec, faces, args.seed)
     save_checkpoint(network, args.out)
     print(

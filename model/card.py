@@ -17,7 +17,6 @@ from model.checkpoint import load_checkpoint
 from model.console import run
 from model.data import list_faces, read_exclusions, read_faces
 from model.evaluate import Scores, brevitas_embedding, evaluate, read_pairs
-from model.pretrained import cap_relus
 from model.spec import NetworkSpec, find_checkpoint
 from model.summary import summarise, totals
 
@@ -116,7 +115,6 @@ def main() -> None:
     args = parser.parse_args()
     path = find_checkpoint("checkpoint", args.checkpoint, Path())
     network, source = load_checkpoint(path), load_checkpoint(args.weights)
-    cap_relus(source)
     files = list_faces(args.faces, read_exclusions(args.exclude) if args.exclude else ())
     faces = read_faces(held_out(files, args.seed)[1][:UNSEEN], network.spec.size).images
     lfw = None

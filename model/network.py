@@ -26,9 +26,9 @@ BN_EPS = 2.0**-17  # ONNX keeps it in float32: a power of two is the same number
 
 
 def _relu(bits: int) -> nn.Module:
-    """ReLU under an unsigned quantiser."""
+    """ReLU under an unsigned quantiser; in float ReLU6, the range that the quantiser starts with."""
     if bits == FLOAT_BITS:
-        return nn.ReLU()
+        return nn.ReLU6()
     return qnn.QuantReLU(act_quant=UnsignedActPerTensor, bit_width=bits)
 
 

@@ -38,7 +38,7 @@ SOURCE_MEAN, SOURCE_STD = 116.0, 57.5  # relu_mobilefacenet normalises its pixel
 
 
 def from_relu_mobilefacenet(path: Path, faces: Images, *, steps: int = 2000, seed: int = 0) -> QMobileFaceNet:
-    """The published weights as a float Table I network (`FLOAT_SPEC`), in eval mode, with ReLU6.
+    """The published weights as a float Table I network (`FLOAT_SPEC`), in eval mode.
 
     faces: uint8 (N, 112, 112, 3), what blocks 1 to 3.0 are fitted to for `steps` batches.
     Raises UserError("weights", ...) if the file is not a state dict of that network.
@@ -52,7 +52,6 @@ def from_relu_mobilefacenet(path: Path, faces: Images, *, steps: int = 2000, see
 def transplant(state: State, path: Path) -> QMobileFaceNet:
     """Table I with the weights of the source; block 3.0's expansion composed as if no ReLU6 lay between."""
     network = QMobileFaceNet(FLOAT_SPEC).eval()
-    cap_relus(network)
     try:
         for unit, (conv, norm) in zip(conv_units(network), _source_names(), strict=True):
             unit.load_state_dict(_unit_state(state, conv, norm))
@@ -62,14 +61,6 @@ def transplant(state: State, path: Path) -> QMobileFaceNet:
     except (KeyError, RuntimeError) as error:
         raise UserError("weights", str(path), f"is no relu_mobilefacenet state dict ({error})") from None
     return network
-
-
-def cap_relus(network: nn.Module) -> None:
-    """ReLU -> ReLU6: what the source was trained with, and what a quantiser with a scale of 6 / max does."""
-    for module in list(network.modules()):
-        for name, child in module.named_children():
-            if type(child) is nn.ReLU:
-                setattr(module, name, nn.ReLU6())
 
 
 def conv_units(network: QMobileFaceNet) -> list[ConvUnit]:

@@ -88,6 +88,8 @@ def test_a_float_network_runs_but_is_not_exported(tmp_path: Path) -> None:
     spec = small_spec(weight_bits=(32,) * 10, act_bits=(32,) * 10)
     network = QMobileFaceNet(spec).eval()
     assert network(torch.zeros(1, 3, 32, 32)).shape == (1, 6)
+    written = network.blocks["block1"](torch.randn(1, 3, 32, 32) * 100)
+    assert (written.min(), written.max()) == (0, 6)  # ReLU6, as the published weights were trained with
     with pytest.raises(UserError) as caught:
         export(network, tmp_path / "model.onnx")
     assert str(caught.value) == "bits = 32: a float layer has no hardware; give every block 2..8 bits"
