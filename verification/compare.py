@@ -6,7 +6,7 @@ the QONNX graph, the streamlined, the lowered and the hardware one. A QONNX grap
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,14 +98,6 @@ class Comparer:
         if unknown:
             raise VerificationError(f"reference {unknown[0]!r} is no tensor that the graph computes")
         return [name for name in self.tensors if name in reference]
-
-
-def compare(executor: Executor, batches: Iterable[tuple[Array, Mapping[str, Array]]]) -> Comparison:
-    """`Comparer` over batches of (pixels, reference), which are taken one at a time."""
-    comparer = Comparer(executor)
-    for pixels, reference in batches:
-        comparer.add(pixels, reference)
-    return comparer.result()
 
 
 def reference_accumulators(embedding: Array, scale: np.ndarray, offset: np.ndarray) -> np.ndarray:
