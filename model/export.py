@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from brevitas.export import export_qonnx
 from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 
 from model.errors import UserError
 from model.network import QMobileFaceNet, activation_calls
+
+with warnings.catch_warnings():  # a package for CUDA that nothing here would use
+    warnings.filterwarnings("ignore", "fast_hadamard_transform package not found", UserWarning)
+    from brevitas.export import export_qonnx
 
 INPUT, OUTPUT = "pixels", "embedding"
 

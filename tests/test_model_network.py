@@ -107,6 +107,13 @@ def test_export_has_names_types_and_layouts(tmp_path: Path) -> None:
     assert kinds == {11}  # float64 all through
 
 
+def test_nothing_is_printed_by_an_import() -> None:
+    """Not even Brevitas's warning that it lacks a package for CUDA."""
+    command = [sys.executable, "-c", "import model.export"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert (result.stdout, result.stderr) == ("", "")
+
+
 def test_summary_of_w4a4() -> None:
     rows = summarise(spec_of_config(ROOT / "hw_configs" / "w4a4.json"))
     total = totals(rows)
