@@ -2,19 +2,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from model.calibrate import agreement, calibrate, held_out, random_network
 from model.checkpoint import load_checkpoint, load_foreign, save_checkpoint
-from model.data import FaceFile, example_faces, list_faces, pixels, read_exclusions, read_faces
+from model.data import FaceFile, example_faces, pixels
 from model.errors import UserError
 from model.network import QMobileFaceNet, integer_activations
 from model.pretrained import conv_units
@@ -166,60 +163,3 @@ def test_calibrate_command_makes_the_shipped_tiny_checkpoint(tmp_path: Path) -> 
     out = tmp_path / "tiny.safetensors"
     subprocess.run([*command, str(out)], cwd=ROOT, check=True, capture_output=True)
     assert load_checkpoint(out).spec == load_checkpoint(ROOT / "model/checkpoints/tiny.safetensors").spec
-
-
-def test_example_faces_are_distinct_and_the_same_every_time() -> None:
-    faces = example_faces(64, 32)
-    assert faces.shape == (64, 32, 32, 3)
-    assert len({face.tobytes() for face in faces}) == 64
-    assert (example_faces(3, 32) == faces[:3]).all()
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    for name in ("b/1.png", "a/2.png", "a/1.png"):
-        path = tmp_path / "faces" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.full((20, 30, 3), 7, np.uint8)).save(path)
-    (tmp_path / "faces" / "a" / "3.png").write_bytes(b"no image")
-    return tmp_path / "faces"
-
-
-def test_faces_of_a_folder_and_of_a_zip_are_the_same(folder: Path, tmp_path: Path) -> None:
-    archive = tmp_path / "faces.zip"
-    with zipfile.ZipFile(archive, "w") as file:
-        for path in folder.rglob("*.png"):
-            file.write(path, path.relative_to(folder).as_posix())
-    for source in (folder, archive):
-        files = list_faces([source])
-        assert [file.name for file in files] == ["a/1.png", "a/2.png", "a/3.png", "b/1.png"]
-        assert {file.identity for file in files} == {"faces/a", "faces/b"}
-        faces = read_faces(files, 16)
-        assert faces.images.shape == (3, 16, 16, 3)
-        assert [file.name for file, _ in faces.rejected] == ["a/3.png"]
-    assert [file.name for file in list_faces([folder], ["faces/a"])] == ["b/1.png"]
-
-
-def test_a_corrupt_image_is_named_when_asked_strictly(folder: Path) -> None:
-    with pytest.raises(UserError) as caught:
-        read_faces(list_faces([folder]), 16, strict=True)
-    assert caught.value.field == "image"
-    assert "3.png" in str(caught.value)
-
-
-def test_a_zip_that_points_outside_is_refused(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "evil.zip", "w") as file:
-        file.writestr("../out.png", b"x")
-    with pytest.raises(UserError) as caught:
-        list_faces([tmp_path / "evil.zip"])
-    assert caught.value.field == "images"
-
-
-def test_an_exclusion_list_skips_comments(tmp_path: Path) -> None:
-    (tmp_path / "list.txt").write_text("# known\n\nfaces/a\n")
-    assert read_exclusions(tmp_path / "list.txt") == ["faces/a"]
-
-
-def test_pixels_are_centred() -> None:
-    x = pixels(np.array([[[[0, 128, 255]]]], np.uint8))
-    assert x.flatten().tolist() == [-128, 0, 127]
