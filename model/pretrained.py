@@ -27,7 +27,7 @@ from model.checkpoint import load_foreign, save_checkpoint
 from model.console import progress, run
 from model.data import Images, list_faces, pixels, read_exclusions, read_faces
 from model.errors import UserError
-from model.network import PIXEL_OFFSET, PIXEL_SCALE, ConvUnit, QMobileFaceNet
+from model.network import BN_EPS, PIXEL_OFFSET, PIXEL_SCALE, ConvUnit, QMobileFaceNet
 from model.spec import NetworkSpec
 from model.table import BLOCKS, FLOAT_BITS
 
@@ -35,6 +35,7 @@ State = Mapping[str, Tensor]
 
 FLOAT_SPEC = NetworkSpec((FLOAT_BITS,) * BLOCKS, (FLOAT_BITS,) * BLOCKS)
 SOURCE_MEAN, SOURCE_STD = 116.0, 57.5  # relu_mobilefacenet normalises its pixels with these
+SOURCE_EPS = 1e-5  # of its batch norms
 
 
 def from_relu_mobilefacenet(path: Path, faces: Images, *, steps: int = 2000, seed: int = 0) -> QMobileFaceNet:
@@ -59,7 +60,8 @@ def transplant(state: State, path: Path) -> QMobileFaceNet:
         _fold_normalisation(first)
         _compose_pointwise(expand, state)
     except (KeyError, RuntimeError) as error:
-        raise UserError("weights", str(path), f"is no relu_mobilefacenet state dict ({error})") from None
+        reason = " ".join(str(error).split())  # torch's has several lines
+        raise UserError("weights", str(path), f"is no relu_mobilefacenet state dict ({reason})") from None
     return network
 
 
@@ -78,10 +80,14 @@ def _source_names() -> list[tuple[str, str]]:
 
 
 def _unit_state(state: State, conv: str, norm: str) -> dict[str, Tensor]:
-    """A ConvUnit's state; a bias of the convolution moves the mean that batch norm subtracts."""
+    """A ConvUnit's state; a bias of the convolution moves the mean that batch norm subtracts.
+
+    The variance makes up for our other epsilon, which is not small beside that of a channel hardly in use.
+    """
     result = {"conv.weight": state[f"{conv}.weight"]}
     for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
         result[f"bn.{name}"] = state[f"{norm}.{name}"]
+    result["bn.running_var"] = result["bn.running_var"] + (SOURCE_EPS - BN_EPS)
     if f"{conv}.bias" in state:
         result["bn.running_mean"] = result["bn.running_mean"] - state[f"{conv}.bias"]
     return result
@@ -149,7 +155,7 @@ def _source_stem(state: State, x: Tensor) -> Tensor:
 
 def _affine(state: State, norm: str) -> tuple[Tensor, Tensor]:
     """A batch norm in eval mode as gain and shift."""
-    gain = state[f"{norm}.weight"] / torch.sqrt(state[f"{norm}.running_var"] + 1e-5)
+    gain = state[f"{norm}.weight"] / torch.sqrt(state[f"{norm}.running_var"] + SOURCE_EPS)
     return gain, state[f"{norm}.bias"] - gain * state[f"{norm}.running_mean"]
 
 
