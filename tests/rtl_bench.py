@@ -123,13 +123,17 @@ class Bench:
 
 
 def elaboration_error(
-    module: str, parameters: Mapping[str, int | str], widths: Mapping[str, int], folder: Path
+    module: str,
+    parameters: Mapping[str, int | str],
+    widths: Mapping[str, int],
+    folder: Path,
+    sources: tuple[str, ...] = (),
 ) -> str:
     """What stops Verilator when `module` gets these parameters; streams of `widths` bits."""
     top = folder / "bench.sv"
     top.write_text(_top(module, [Case("case_0", parameters)], lambda _: widths))
     with pytest.raises(VerificationError) as error:
-        build(Design("bench", (RTL / f"{module}.sv", top)))
+        build(Design("bench", (*(RTL / f"{name}.sv" for name in (*sources, module)), top)))
     return str(error.value)
 
 
