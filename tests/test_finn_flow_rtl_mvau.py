@@ -224,3 +224,8 @@ def test_the_bench_sees_swapped_channels(bench: Bench) -> None:
 def test_wrong_parameters_stop_elaboration(parameters: dict[str, int], message: str, tmp_path: Path) -> None:
     shape = {"MW": 12, "MH": 12, "SIMD": 1, "PE": 1, "ACT_BITS": 4, "ACC_BITS": 16} | parameters
     assert message in elaboration_error("mvau", shape, ports(shape), tmp_path, MODULES)
+
+
+def test_lanes_are_shared_by_all_or_by_none(tmp_path: Path) -> None:
+    message = elaboration_error("dot_product", {"PE": 4, "LANES": 2}, {"m_axis": 64}, tmp_path)
+    assert "dot_product: LANES = 2 must be 1 or PE = 4" in message
