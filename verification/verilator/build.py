@@ -44,7 +44,7 @@ COMPILE = (
         "-w",
         "-pthread",
     ),
-    *("-DVL_IGNORE_UNKNOWN_ARCH", "-DVL_USER_STOP", "-DVL_USER_FATAL", "-DVL_USER_FINISH"),
+    *("-DVL_IGNORE_UNKNOWN_ARCH", *(f"-DVL_USER_{name}" for name in ("STOP", "FATAL", "WARN", "FINISH"))),
     *(f"-DVM_{name}=0" for name in ("COVERAGE", "SC", "TIMING", "TRACE_VCD", "TRACE_SAIF")),
 )
 SUPPORT = ("verilated", "verilated_dpi", "verilated_threads")  # Verilator's part of the runtime

@@ -194,12 +194,18 @@ extern "C" void tap_transfer(int tap, int enters, int leaves) {
   ++current->activity;
 }
 
-// What Verilator calls for $stop, $fatal and failed assertions: it would end the process.
+// What Verilator calls for $stop, $fatal and failed assertions: it would end the process. And for memory files
+// that are missing or too short: it would go on with zeros.
 void vl_finish(const char *, int, const char *) {}
 void vl_fatal(const char *file, int line, const char *scope, const char *text) {
-  std::string where = std::string(file) + ":" + std::to_string(line);
-  if (current) current->message = where + ": " + (scope ? scope : "") + ": " + text;
+  std::string where = std::string(file) + ":" + std::to_string(line) + ": ";
+  if (scope && *scope) where += std::string(scope) + ": ";
+  if (current && current->message.empty()) current->message = where + text;  // the first is the cause
   throw std::runtime_error(text);
+}
+
+void vl_warn(const char *file, int line, const char *scope, const char *text) {
+  vl_fatal(file, line, scope, text);
 }
 
 void vl_stop(const char *file, int line, const char *scope) { vl_fatal(file, line, scope, "assertion failed"); }
