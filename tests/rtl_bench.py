@@ -82,7 +82,8 @@ class Bench:
         files = [(replaced or {}).get(name, RTL / f"{name}.sv") for name in (*sources, module)]
         if "fifo" in (*sources, module):
             files.append(MONITOR)
-        self.simulation = Simulation(build(Design("bench", (*files, top))), folder)
+        self.library = build(Design("bench", (*files, top)))
+        self.simulation = Simulation(self.library, folder)
 
     def run(
         self,

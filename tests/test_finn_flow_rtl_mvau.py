@@ -12,8 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.rtl_bench import STALLS, Bench, Case, Stall, elaboration_error
+from verification.errors import VerificationError
 from verification.packing import pack, unpack
-from verification.verilator.simulation import StalledError
+from verification.verilator.simulation import Simulation, StalledError
 
 MODULES = ("dot_product", "weighted_sums")
 VECTORS = 6
@@ -197,6 +198,32 @@ def test_the_bench_sees_a_flipped_weight_bit(tmp_path: Path) -> None:
     differs = got != vectors @ weights(shape).T
     assert differs[:, 5].any()
     assert not np.delete(differs, 5, axis=1).any()
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (None, "mvau_folded.dat:0: $readmem file not found"),
+        (
+            15,
+            "mvau_folded.dat:15: $readmem file ended before specified final address (IEEE 1800-2023 21.4)",
+        ),
+        (17, "mvau_folded.dat:16: $readmem file address beyond bounds of array"),
+    ],
+)
+def test_a_memory_file_of_other_length_is_named(tmp_path: Path, lines: int | None, message: str) -> None:
+    shape = SHAPES["folded"]
+    bench = open_bench(tmp_path, {})
+    bench.simulation.close()
+    path = tmp_path / "mvau_folded.dat"
+    path.unlink()
+    if lines is not None:
+        path.write_text("0\n" * lines)
+    bench.simulation = Simulation(bench.library, tmp_path)
+    with pytest.raises(VerificationError) as error:
+        run(bench, "folded", beats(shape, activations(shape, 5)), VECTORS * shape.passes)
+    bench.simulation.close()
+    assert str(error.value) == message
 
 
 def test_the_bench_sees_a_dropped_beat(bench: Bench) -> None:

@@ -36,7 +36,7 @@ module weighted_sums #(
   typedef logic [STEP_BITS-1:0] step_t;
 
   (* rom_style = RAM_STYLE *) logic [PE*SIMD*WEIGHT_BITS-1:0] rom[WORDS];
-  initial if (WEIGHTS != "") $readmemh(WEIGHTS, rom);
+  initial if (WEIGHTS != "") $readmemh(WEIGHTS, rom, 0, WORDS - 1);
 
   address_t address_q;
   step_t step_q;
