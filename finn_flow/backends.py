@@ -1,8 +1,7 @@
 """What a layer becomes on each backend: one table, op x backend -> class.
 
-The graph keeps FINN's generic ops (and our `Requant`); a backend is a column here, which code generation will
-extend. An op that is absent has no class on that backend yet: FINN has none for VVAU below Versal, for
-DuplicateStreams and for ElementwiseAdd on integers; Requant is ours.
+The graph keeps FINN's generic ops (and ours) until SpecializeLayers; a backend is a column here. An op that
+is absent has no class on that backend.
 """
 
 from __future__ import annotations
@@ -19,19 +18,27 @@ from finn_flow.graph import FINN
 if TYPE_CHECKING:
     from finn.custom_op.fpgadataflow.hwcustomop import HWCustomOp
 
-GENERIC_DOMAINS = {"Requant": "finn_flow.ops"}  # where an op is, if not in FINN
+# Where an op is, if not in FINN.
+GENERIC_DOMAINS = dict.fromkeys(("Requant", "WindowGenerator"), "finn_flow.ops")
 
-# backend -> op -> (op type of the class, domain)
+# backend -> op -> (op type of the class, domain). `_sv`: ours, in finn_flow/ops; the others are FINN's.
 CLASSES: dict[str, dict[str, tuple[str, str]]] = {
     "rtl": {
-        op: (f"{op}_rtl", f"{FINN}.rtl")
-        for op in (
-            "MVAU",
-            "Thresholding",
-            "ConvolutionInputGenerator",
-            "FMPadding",
-            "StreamingDataWidthConverter",
-        )
+        **{
+            op: (f"{op}_sv_rtl", f"{FINN}.rtl")
+            for op in (
+                "MVAU",
+                "VVAU",
+                "Thresholding",
+                "Requant",
+                "WindowGenerator",
+                "DuplicateStreams",
+                "ElementwiseAdd",
+                "StreamingDataWidthConverter",
+                "StreamingFIFO",
+            )
+        },
+        **{op: (f"{op}_rtl", f"{FINN}.rtl") for op in ("ConvolutionInputGenerator", "FMPadding")},
     }
 }
 
@@ -39,10 +46,10 @@ CLASSES: dict[str, dict[str, tuple[str, str]]] = {
 def base_op(op_type: str) -> str:
     """The generic op of a specialised one.
 
-    >>> base_op("MVAU_rtl"), base_op("VVAU_hls"), base_op("FMPadding")
+    >>> base_op("MVAU_sv_rtl"), base_op("VVAU_hls"), base_op("FMPadding")
     ('MVAU', 'VVAU', 'FMPadding')
     """
-    return re.sub("_(rtl|hls)$", "", op_type)
+    return re.sub("(_sv)?_(rtl|hls)$", "", op_type)
 
 
 def layer_instance(node: NodeProto, backend: str = "rtl") -> HWCustomOp:
@@ -51,6 +58,8 @@ def layer_instance(node: NodeProto, backend: str = "rtl") -> HWCustomOp:
     Attributes set on it do not reach the graph. It knows cycles, stream widths and folded shapes.
     """
     prepare_finn()
+    import finn_flow.ops  # noqa: F401  enters our classes
+
     op = base_op(node.op_type)
     copy = NodeProto()
     copy.CopyFrom(node)

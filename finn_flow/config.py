@@ -74,6 +74,7 @@ class VerifyConfig(_Section):
     """The comparison of the hardware graph with Brevitas, integer for integer."""
 
     frames: int = Field(32, ge=1, description="Number of frames to compare.")
+    rtlsim_frames: int = Field(3, ge=3, description="Number of frames to simulate back to back.")
 
 
 class BuildConfig(_Section):
@@ -104,6 +105,9 @@ class BuildConfig(_Section):
     )
     folding_config_file: str | None = Field(
         None, min_length=1, description="Folding per layer in FINN's JSON format, in place of target_fps."
+    )
+    fifo_config_file: str | None = Field(
+        None, min_length=1, description="FIFO depths in FINN's JSON format; null: sized by simulation."
     )
     headroom: float = Field(
         0.8, gt=0, le=1, description="Share of each resource that the accelerator may use."
@@ -173,12 +177,19 @@ class BuildConfig(_Section):
     @property
     def folding_file(self) -> Path | None:
         """The file of the folding, None where target_fps is given. Raises UserError if it does not exist."""
-        if self.folding_config_file is None:
+        return self._input("folding_config_file", self.folding_config_file)
+
+    @property
+    def fifo_file(self) -> Path | None:
+        """The file of FIFO depths, None where they are sized. Raises UserError if it does not exist."""
+        return self._input("fifo_config_file", self.fifo_config_file)
+
+    def _input(self, field: str, name: str | None) -> Path | None:
+        if name is None:
             return None
-        path = self._file.parent / self.folding_config_file
+        path = self._file.parent / name
         if not path.is_file():
-            rule = f"no such file: {path}; give its path relative to the configuration"
-            raise UserError("folding_config_file", self.folding_config_file, rule)
+            raise UserError(field, name, f"no such file: {path}; give its path relative to the configuration")
         return path
 
 

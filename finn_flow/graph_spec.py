@@ -13,6 +13,7 @@ HARDWARE_OPS = frozenset(
     {
         "FMPadding",
         "ConvolutionInputGenerator",
+        "WindowGenerator",
         "MVAU",
         "VVAU",
         "Thresholding",

@@ -172,7 +172,12 @@ def _check_order(steps: Sequence[Step]) -> None:
 def _input_files(config: BuildConfig, images: Path | None) -> dict[str, Path | None]:
     if images is not None and not images.is_dir():
         raise UserError("--images", str(images), "no such folder; give one that holds images")
-    return {"checkpoint": config.checkpoint_file, "folding": config.folding_file, "images": images}
+    return {
+        "checkpoint": config.checkpoint_file,
+        "folding": config.folding_file,
+        "fifos": config.fifo_file,
+        "images": images,
+    }
 
 
 def _input_hash(path: Path | None) -> object:

@@ -21,6 +21,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from finn_flow.backends import base_op
 from finn_flow.boards import Board, DspBlock
+from finn_flow.window_buffer import parallel_window, serial_window
 
 Attributes = Mapping[str, Any]
 
@@ -220,6 +221,19 @@ def _window_generator(a: Attributes, dsp_block: DspBlock) -> Resources:
     return registers + line.times(rows - 1)
 
 
+def _padded_window(a: Attributes, dsp_block: DspBlock) -> Resources:
+    """Our window generators: one cyclic buffer, or a bank a row and the columns before."""
+    style, bits = a.get("ram_style", "distributed"), a["SIMD"] * _bits(a["inputDataType"])
+    kernel = a["ConvKernelDim"][0]
+    if not a.get("parallel_window", 0):
+        words, _ = serial_window(a)
+        return Resources(lut=170, ff=90 + 2 * bits) + memory(bits, words, style, dual_port=True)
+    row, history, _ = parallel_window(a)
+    columns = memory(kernel * (kernel - 1) * bits, history, "auto", dual_port=True)
+    logic = Resources(lut=170 + kernel * kernel * bits, ff=110 + kernel * (kernel + 1) * bits)
+    return logic + memory(bits, row, style, dual_port=True).times(kernel) + columns
+
+
 def _padding(a: Attributes, dsp_block: DspBlock) -> Resources:
     bits = a.get("SIMD", 1) * _bits(a["inputDataType"])
     return Resources(lut=60 + bits, ff=70 + 2 * bits)
@@ -254,6 +268,7 @@ _ESTIMATES: dict[str, Callable[[Attributes, DspBlock], Resources]] = {
     "Thresholding": _thresholding,
     "Requant": _requant,
     "ConvolutionInputGenerator": _window_generator,
+    "WindowGenerator": _padded_window,
     "FMPadding": _padding,
     "DuplicateStreams": _duplicate,
     "ElementwiseAdd": _add,

@@ -8,10 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from finn_flow.artifacts import write_json
+from finn_flow.rtl_steps import fifos, rtl, rtlsim
 from finn_flow.step import Step, StepContext
 
 MODEL = "model.onnx"
 HOST = "io.npz"
+SOURCES = "sources.txt"
 
 
 def export(ctx: StepContext, out: Path) -> None:
@@ -56,9 +58,10 @@ def fold(ctx: StepContext, out: Path) -> None:
     from qonnx.core.modelwrapper import ModelWrapper
 
     from finn_flow.folding import apply_folding, insert_width_converters, load_folding, save_folding, solve
+    from finn_flow.passes.fuse_window_padding import FuseWindowPadding
     from finn_flow.performance import network_performance
 
-    model = ModelWrapper(str(ctx.path("lower", MODEL)))
+    model = ModelWrapper(str(ctx.path("lower", MODEL))).transform(FuseWindowPadding())
     board, file = ctx.config.device, ctx.file("folding")
     if file is not None:
         folding = load_folding(file, model)
@@ -131,8 +134,25 @@ STEPS: list[Step] = [
         verify,
         ("verification.json",),
         reads=("export", "streamline", "lower", "fold"),
-        config=(*_NETWORK, "verify"),
+        config=(*_NETWORK, "verify.frames"),
         files=("checkpoint", "images"),
+    ),
+    Step("rtl", rtl, (MODEL, SOURCES), reads=("fold",), config=("backend",)),
+    Step(
+        "fifos",
+        fifos,
+        (MODEL, "fifo_sizing.json", "fifo_study.json", SOURCES),
+        reads=("fold", "rtl"),
+        config=("network.input_size",),
+        files=("fifos", "images"),
+    ),
+    Step(
+        "rtlsim",
+        rtlsim,
+        ("rtlsim.json",),
+        reads=("fold", "rtl", "fifos"),
+        config=(*_BOARD, "network.input_size", "verify.rtlsim_frames"),
+        files=("images",),
     ),
     Step("estimate", estimate, ("estimate.json",), reads=("fold",), config=_BOARD),
     Step(

@@ -73,6 +73,7 @@ class Bench:
         folder: Path,
         sources: tuple[str, ...] = (),
         replaced: Mapping[str, Path] | None = None,
+        trace: Path | None = None,
     ) -> None:
         top = folder / "bench.sv"
         top.write_text(_top(module, cases, ports))
@@ -82,8 +83,8 @@ class Bench:
         files = [(replaced or {}).get(name, RTL / f"{name}.sv") for name in (*sources, module)]
         if "fifo" in (*sources, module):
             files.append(MONITOR)
-        self.library = build(Design("bench", (*files, top)))
-        self.simulation = Simulation(self.library, folder)
+        self.library = build(Design("bench", (*files, top), trace is not None))
+        self.simulation = Simulation(self.library, folder, trace)
 
     def run(
         self,

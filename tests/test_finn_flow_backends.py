@@ -8,12 +8,11 @@ from finn_flow.graph_spec import HARDWARE_OPS
 from tests.hw_graphs import HardwareGraph, residual_network
 
 
-def test_ops_without_an_rtl_class() -> None:
-    without = {"VVAU", "Requant", "DuplicateStreams", "ElementwiseAdd"}
-    assert set(CLASSES["rtl"]) == HARDWARE_OPS - without
+def test_every_hardware_op_has_an_rtl_class() -> None:
+    assert set(CLASSES["rtl"]) == HARDWARE_OPS | {"StreamingFIFO"}
 
 
-def test_instance_is_of_the_backends_class_else_generic() -> None:
+def test_instance_is_of_the_backends_class() -> None:
     names = {}
     for node in residual_network().graph.node:
         instance = layer_instance(node)
@@ -21,20 +20,18 @@ def test_instance_is_of_the_backends_class_else_generic() -> None:
     assert names == {
         "FMPadding": ("FMPadding_rtl", f"{FINN}.rtl"),
         "ConvolutionInputGenerator": ("ConvolutionInputGenerator_rtl", f"{FINN}.rtl"),
-        "MVAU": ("MVAU_rtl", f"{FINN}.rtl"),
-        "Thresholding": ("Thresholding_rtl", f"{FINN}.rtl"),
-        "VVAU": ("VVAU", FINN),
-        "DuplicateStreams": ("DuplicateStreams", FINN),
-        "ElementwiseAdd": ("ElementwiseAdd", FINN),
-        "Requant": ("Requant", "finn_flow.ops"),
+        **{
+            op: (f"{op}_sv_rtl", f"{FINN}.rtl")
+            for op in ("MVAU", "VVAU", "Thresholding", "Requant", "DuplicateStreams", "ElementwiseAdd")
+        },
     }
 
 
-@pytest.mark.parametrize("op_type", ["MVAU", "MVAU_rtl", "MVAU_hls"])
+@pytest.mark.parametrize("op_type", ["MVAU", "MVAU_rtl", "MVAU_hls", "MVAU_sv_rtl"])
 def test_specialised_nodes_are_what_they_came_from(op_type: str) -> None:
     node = HardwareGraph(4, 8).mvau(4, 4).model().graph.node[0]
     node.op_type = op_type
-    assert type(layer_instance(node)).__name__ == "MVAU_rtl"
+    assert type(layer_instance(node)).__name__ == "MVAU_sv_rtl"
     assert node.op_type == op_type
 
 

@@ -34,7 +34,7 @@ REJECTED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "unknown key": (
         {"verify.zzz": 1},
-        "verify.zzz = 1: unknown key; known keys: frames",
+        "verify.zzz = 1: unknown key; known keys: frames, rtlsim_frames",
     ),
     "unknown key of resources": (
         {**CUSTOM, "resources": {**RESOURCES, "zzz": 1}},

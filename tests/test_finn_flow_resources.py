@@ -6,6 +6,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from finn_flow.boards import BOARDS, DspBlock
 from finn_flow.folding import Folding, apply_folding, insert_width_converters
 from finn_flow.graph_spec import HARDWARE_OPS
+from finn_flow.passes.fuse_window_padding import FuseWindowPadding
 from finn_flow.resources import (
     RESOURCE_LABELS,
     Resources,
@@ -136,7 +137,10 @@ def test_every_hardware_op_has_a_price() -> None:
     layers = {node.name: folds.get(node.name, {}) for node in model.graph.node}
     insert_width_converters(apply_folding(model, Folding(layers)))
     costs = layer_resources(model, BOARDS["ZCU104"])
-    assert {name.rsplit("_", 1)[0] for name in costs} == HARDWARE_OPS
+    assert {name.rsplit("_", 1)[0] for name in costs} == HARDWARE_OPS - {"WindowGenerator"}
+    fused = layer_resources(residual_network().transform(FuseWindowPadding()), BOARDS["ZCU104"])
+    assert not any(name.startswith("FMPadding") for name in fused)
+    assert {name for name in costs if name.startswith("Conv")} <= fused.keys()
     assert all(cost.lut > 0 and cost.ff > 0 for cost in costs.values())
 
 

@@ -103,6 +103,14 @@ def test_taps_capture_what_goes_in(bench: Bench) -> None:
     sim.capture(False)
 
 
+def test_a_waveform_is_written(tmp_path: Path) -> None:
+    case = CASES["d8_w70"]
+    traced = Bench("fifo", [case], ports, tmp_path, trace=tmp_path / "wave.fst")
+    traced.run(case.name, {"s_axis": words(case.name, 50, 9)}, {"m_axis": 50})
+    traced.simulation.close()
+    assert (tmp_path / "wave.fst").stat().st_size > 2000
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [

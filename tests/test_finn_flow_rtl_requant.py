@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from finn_flow.ops.requant import requantise
 from tests.rtl_bench import STALLS, Bench, Case, elaboration_error
+from verification.errors import VerificationError
 from verification.packing import pack, unpack
 from verification.verilator.simulation import StalledError
 
@@ -45,7 +46,8 @@ class Layer:
         lane_bits = scale_bits + bias_bits + self["SHIFT_BITS"]
         lanes = self.scale & (2**scale_bits - 1) | (self.bias & (2**bias_bits - 1)) << scale_bits
         lanes |= self.shift << (scale_bits + bias_bits)
-        return "\n".join(row[::-1].tobytes().hex() for row in pack(lanes.reshape(-1, self["PE"]), lane_bits))
+        words = pack(lanes.reshape(-1, self["PE"]), lane_bits)
+        return "".join(f"{word[::-1].tobytes().hex()}\n" for word in words)
 
     def inputs(self, pixels: int, seed: int) -> NDArray:
         """(pixels, C), evenly over the range of the type, both ends included."""
@@ -173,6 +175,21 @@ def test_a_flipped_memory_bit_shows(tmp_path: Path) -> None:
     wrong = (run(broken, "narrow", x)[0] != LAYERS["narrow"].gold(x)).any(0)
     assert wrong.tolist() == [True, False, False, False, False, False]
     broken.simulation.close()
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (2, "narrow.dat:2: $readmem file ended before specified final address (IEEE 1800-2023 21.4)"),
+        (4, "narrow.dat:3: $readmem file address beyond bounds of array"),
+    ],
+)
+def test_a_memory_file_of_other_length_is_named(tmp_path: Path, lines: int, message: str) -> None:
+    broken = Bench("requant", cases({**MEMORIES, "narrow": "0\n" * lines}), ports, tmp_path)
+    with pytest.raises(VerificationError) as error:
+        run(broken, "narrow", LAYERS["narrow"].inputs(PIXELS, 3))
+    broken.simulation.close()
+    assert str(error.value) == message
 
 
 def test_swapped_channels_show(bench: Bench) -> None:

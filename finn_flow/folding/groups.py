@@ -20,6 +20,8 @@ from finn_flow.graph import Graph
 from finn_flow.performance import instance_cycles
 from finn_flow.resources import Resources, converter_resources, estimate, layer_attributes
 
+WINDOW_OPS = ("ConvolutionInputGenerator", "WindowGenerator")
+
 
 @dataclass(frozen=True)
 class Option:
@@ -113,9 +115,7 @@ def is_coupled(graph: Graph, node: NodeProto) -> bool:
     """Whether a node is a VVAU that a window generator feeds."""
     producer = graph.producer.get(node.input[0])
     return (
-        base_op(node.op_type) == "VVAU"
-        and producer is not None
-        and base_op(producer.op_type) == "ConvolutionInputGenerator"
+        base_op(node.op_type) == "VVAU" and producer is not None and base_op(producer.op_type) in WINDOW_OPS
     )
 
 

@@ -48,7 +48,7 @@ def memory_styles(op: str, attributes: Attributes) -> list[Assignment]:
     if op == "Thresholding":
         deepest = attributes["NumChannels"] // attributes["PE"] << (attributes["numSteps"].bit_length() - 1)
         return [{"depth_trigger_bram": t} for t in (0, BLOCK_TRIGGER) if t <= deepest]
-    if op in ("MVAU", "VVAU", "ConvolutionInputGenerator"):
+    if op in ("MVAU", "VVAU", "ConvolutionInputGenerator", "WindowGenerator"):
         return [{"ram_style": "distributed"}, {"ram_style": "block"}]
     return [{}]
 
@@ -84,10 +84,22 @@ def _window(a: Attributes) -> list[Assignment]:
     ]
 
 
+def _padded_window(a: Attributes) -> list[Assignment]:
+    """Our own generator: in parallel if depthwise or with all channels."""
+    channels = a["IFMChannels"]
+    return [
+        {"SIMD": simd, "parallel_window": parallel}
+        for simd in divisors(channels)
+        for parallel in (0, 1)
+        if parallel == 0 or a["depthwise"] or simd == channels
+    ]
+
+
 _PARALLELISM: dict[str, Callable[[Attributes], list[Assignment]]] = {
     "MVAU": _matrix,
     "VVAU": _depthwise,
     "ConvolutionInputGenerator": _window,
+    "WindowGenerator": _padded_window,
     "FMPadding": _channels("SIMD", "NumChannels"),
     "Thresholding": _channels("PE", "NumChannels"),
     "Requant": _channels("PE", "NumChannels"),

@@ -15,6 +15,7 @@ from finn_flow.report.data import Edge, Layer
 PLUMBING = (
     "FMPadding",
     "ConvolutionInputGenerator",
+    "WindowGenerator",
     "DuplicateStreams",
     "StreamingDataWidthConverter",
     "StreamingFIFO",

@@ -14,6 +14,7 @@ OP_COLORS = {
     "Thresholding": "#e69f00",
     "Requant": "#f0e442",
     "ConvolutionInputGenerator": "#009e73",
+    "WindowGenerator": "#009e73",
     "FMPadding": "#94d8bd",
     "DuplicateStreams": "#cc79a7",
     "ElementwiseAdd": "#d55e00",

@@ -1,7 +1,7 @@
 // One stream to two: each output takes its copy of a word when it likes, the word is done when both have.
 //
-// So the faster output runs one word ahead at most. Latency 0: valid and ready pass through, the only state is
-// which output has taken the word that stands at the input. One word a cycle.
+// So the faster output runs one word ahead at most. Latency 0: valid and ready pass through, the only state
+// is which output has taken the word that stands at the input. One word a cycle.
 module duplicate_streams #(
     parameter int unsigned WIDTH = 8
 ) (

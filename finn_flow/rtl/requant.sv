@@ -2,8 +2,8 @@
 //
 //   y = clamp((x * scale[c] + bias[c]) >>> (SHIFT + shift[c]), OUT_MIN, OUT_MAX)     >>> rounds down
 //
-// Channels come PE a word, lane p of word f is channel f * PE + p; CHANNELS / PE words a pixel. PARAMETERS is a
-// $readmemh file with a line per word f, lane p in bits p * LANE_BITS and up:
+// Channels come PE a word, lane p of word f is channel f * PE + p; CHANNELS / PE words a pixel. PARAMETERS
+// is a $readmemh file with a line per word f, lane p in bits p * LANE_BITS and up:
 //
 //   | shift (SHIFT_BITS, unsigned) | bias (BIAS_BITS, signed) | scale (SCALE_BITS) |     LANE_BITS in all
 //
@@ -73,9 +73,8 @@ module requant #(
     return above == '0 || (OUT_SIGNED && above == '1) ? out_t'(value) : limit;
   endfunction
 
-  (* ram_style = RAM_STYLE, rom_style = RAM_STYLE *)
-  logic [PE*LANE_BITS-1:0] memory[FOLD];
-  initial if (PARAMETERS != "") $readmemh(PARAMETERS, memory);
+  (* rom_style = RAM_STYLE *) logic [PE*LANE_BITS-1:0] memory[FOLD];
+  initial if (PARAMETERS != "") $readmemh(PARAMETERS, memory, 0, FOLD - 1);
 
   logic [STAGES-1:0] valid_q;
   logic moves;

@@ -6,11 +6,13 @@
 // channels have the same thresholds, CHANNELS = PE does for any number of them. Fewer thresholds than
 // 2**STAGES - 1 are filled up with a value above every x, for which THRESHOLD_BITS has room.
 //
-// Stage s knows the s highest bits of the count and finds the next: that bit is 1 if the threshold in the middle
-// of what they leave is <= x. Lane p of stage s looks it up in the $readmemh file THRESHOLDS_<s>_<p>.dat, which has
-// a line for each word f and each value of those s bits, the bits counting faster:
+// Stage s knows the s highest bits of the count and finds the next: that bit is 1 if the threshold in the
+// middle of what they leave is <= x. Lane p of stage s looks it up in the $readmemh file
+// THRESHOLDS_<s>_<p>.dat: a line for each word f and each value of those s bits, the bits counting faster,
 //
-//   line f * 2**s + bits:   T[f * PE + p][(2 * bits + 1) * 2**(STAGES-1-s) - 1], THRESHOLD_BITS, two's complement
+//   line f * 2**s + bits:   T[f * PE + p][(2 * bits + 1) * 2**(STAGES-1-s) - 1]
+//
+// in THRESHOLD_BITS, two's complement.
 //
 // (A file for all lanes would be shorter, but synthesis would see a memory with PE ports.)
 //
@@ -92,9 +94,9 @@ module thresholding #(
     always_ff @(posedge ap_clk) if (moves) fold_q[s] <= fold;
 
     for (genvar p = 0; p < PE; ++p) begin : lane
-      (* ram_style = STAGE_RAM_STYLE, rom_style = STAGE_RAM_STYLE *)
-      logic [THRESHOLD_BITS-1:0] memory[WORDS];
-      initial if (THRESHOLDS != "") $readmemh($sformatf("%s_%0d_%0d.dat", THRESHOLDS, s, p), memory);
+      (* rom_style = STAGE_RAM_STYLE *) logic [THRESHOLD_BITS-1:0] memory[WORDS];
+      initial
+        if (THRESHOLDS != "") $readmemh($sformatf("%s_%0d_%0d.dat", THRESHOLDS, s, p), memory, 0, WORDS - 1);
 
       always_ff @(posedge ap_clk)
         if (moves) begin

@@ -5,11 +5,11 @@
 //   |       | unit | unit | ... | unit |    `count_q` units, the next OUT_UNITS of which leave at the bottom
 //           ^ a word of IN_UNITS enters here
 //
-// The word enters above what stays when an output word leaves in the same cycle, which must be less than an output
-// word; so it can enter at OUT_UNITS places, and at one only if OUT_BITS divides IN_BITS.
+// The word enters above what stays when an output word leaves in the same cycle, which must be less than an
+// output word; so it can enter at OUT_UNITS places, and at one only if OUT_BITS divides IN_BITS.
 //
-// Latency 1 cycle from the input word that completes an output word. n bits take max(n / IN_BITS, n / OUT_BITS)
-// cycles, with no bubble. Bits that do not fill a word wait for more.
+// Latency 1 cycle from the input word that completes an output word. n bits take
+// max(n / IN_BITS, n / OUT_BITS) cycles, with no bubble. Bits that do not fill a word wait for more.
 module width_converter #(
     parameter int unsigned IN_BITS  = 24,
     parameter int unsigned OUT_BITS = 32
@@ -58,7 +58,7 @@ module width_converter #(
   assign s_axis_tready = stay < count_t'(OUT_UNITS);
   assign push = s_axis_tvalid && s_axis_tready;
 
-  // Units above those that count hold anything: they are written with every word, which saves their multiplexers.
+  // Units above those that count hold anything: every word is written over them, which saves multiplexers.
   always_ff @(posedge ap_clk)
     if (push || pop) begin
       automatic units_t word = '0;

@@ -29,12 +29,14 @@ def fm_padding(node: Node, *operands: Operand) -> Result:
 
 
 def window_generator(node: Node, *operands: Operand) -> Result:
-    """FINN's ConvolutionInputGenerator: (N, H, W, C) -> (N, OH, OW, KH * KW * C), the channel fastest.
+    """ConvolutionInputGenerator, WindowGenerator: (N, H, W, C) -> (N, OH, OW, KH * KW * C), channel fastest.
+
+    The latter pads by itself: Padding = (top, left, bottom, right).
 
     So also if `depthwise`: a folded depthwise generator interleaves channels on its wires, not in its tensor.
     """
     kernel, stride, dilation = (tuple(node.get(name)) for name in ("ConvKernelDim", "Stride", "Dilation"))
-    return _windows(node, operands, Windows((0, 0, 0, 0), kernel, stride, dilation))
+    return _windows(node, operands, Windows(tuple(node.get("Padding", [0] * 4)), kernel, stride, dilation))
 
 
 def im2col(node: Node, *operands: Operand) -> Result:

@@ -21,7 +21,7 @@ from verification.errors import VerificationError
 
 @dataclass(frozen=True)
 class Node:
-    """One ONNX node. `kind` is its op type without `_rtl` or `_hls`; an unnamed node goes by its output."""
+    """One ONNX node. `kind` is its op type without the backend; an unnamed node goes by its output."""
 
     name: str
     op_type: str
@@ -31,7 +31,7 @@ class Node:
 
     @property
     def kind(self) -> str:
-        return self.op_type.removesuffix("_rtl").removesuffix("_hls")
+        return self.op_type.removesuffix("_rtl").removesuffix("_hls").removesuffix("_sv")
 
     def __str__(self) -> str:
         return f"{self.name} ({self.op_type})"

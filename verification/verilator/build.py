@@ -14,8 +14,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,9 +24,12 @@ from pathlib import Path
 from verification.errors import VerificationError
 
 HERE = Path(__file__).parent
-RUNTIME = tuple(HERE / name for name in ("runtime.cpp", "runtime.h", "design.h"))
+RUNTIME = tuple(
+    HERE / name
+    for name in ("runtime.cpp", "runtime.h", "design.h", "printing.h", "shims/lz4.h", "shims/zlib.h")
+)
 LIBRARY = "design.so"
-Advance = Callable[[int], None]
+Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]  # (what, how many) -> advance
 
 # Verilator: state that nothing has set is 0 as on the FPGA, large designs in many small files for g++. Lint
 # is a test's business (finn-rtllib is not clean), yet $fatal at elaboration stays an error.
@@ -51,19 +55,22 @@ SUPPORT = ("verilated", "verilated_dpi", "verilated_threads")  # Verilator's par
 SLOW_LEVEL = "-O0"
 UNIT_BYTES = 400_000
 PORT = re.compile(r"VL_(IN|OUT)(?:8|16|64|W)?\(&(\w+),(\d+),(\d+)")
+TDATA = ("_tdata", "_TDATA")  # finn-rtllib writes the ends of its streams in capitals
 
 
 @dataclass(frozen=True)
 class Design:
-    """What to simulate: the top module, its files (packages first), and whether to allow a trace."""
+    """What to simulate: the top module, its files (packages first), whether to allow a trace, macros."""
 
     top: str
     sources: tuple[Path, ...]
     trace: bool = False
+    defines: tuple[str, ...] = ()
 
     def digest(self) -> str:
         """Hash of everything that the library depends on."""
-        made_from = hashlib.sha256(repr((self.top, self.trace, VERILATE, COMPILE, tool_version())).encode())
+        how = (self.top, self.trace, self.defines, VERILATE, COMPILE, tool_version())
+        made_from = hashlib.sha256(repr(how).encode())
         for path in (*self.sources, *RUNTIME, Path(__file__)):
             made_from.update(path.name.encode() + b"\0" + path.read_bytes())
         return made_from.hexdigest()[:24]
@@ -77,8 +84,14 @@ def cache_folder() -> Path:
     return Path(base) / "verilator"
 
 
-def build(design: Design, advance: Advance = lambda share: None) -> Path:
-    """The shared library of a design, built unless it is in the cache. advance: told of each file compiled.
+@contextmanager
+def silent(description: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Progress that nobody sees."""
+    yield lambda units: None
+
+
+def build(design: Design, progress: Progress = silent) -> Path:
+    """The shared library of a design, built unless it is in the cache.
 
     Raises VerificationError with the first error of Verilator or g++ and the path of the log.
     """
@@ -91,7 +104,7 @@ def build(design: Design, advance: Advance = lambda share: None) -> Path:
         try:
             _verilate(design, folder)
             (folder / "Vtop_design.cpp").write_text(design_source(folder))
-            _compile(folder, design.trace, advance)
+            _compile(folder, design.trace, progress)
         except _ToolError as error:
             log = library.parent.with_suffix(".log")
             shutil.copy(error.log, log)
@@ -128,9 +141,10 @@ def tool_version() -> str:
 def _verilate(design: Design, folder: Path) -> None:
     trace = ("--trace-fst",) if design.trace else ()
     command = [*verilator_command(), *VERILATE, *trace, "--top-module", design.top, "--Mdir", str(folder)]
+    defines = [f"-D{name}" for name in design.defines]
     includes = sorted({f"-I{path.parent}" for path in design.sources if path.suffix in (".vh", ".svh")})
     files = [str(path) for path in design.sources if path.suffix not in (".vh", ".svh")]
-    _run([*command, *includes, *files], folder, "verilator", r"^%(Error|Warning)")
+    _run([*command, *defines, *includes, *files], folder, "verilator", r"^%(Error|Warning)")
 
 
 def _run(command: Sequence[str], folder: Path, name: str, marker: str) -> None:
@@ -151,8 +165,7 @@ def design_source(folder: Path) -> str:
         name: (direction == "IN", int(high) - int(low) + 1)
         for direction, name, high, low in PORT.findall((folder / "Vtop.h").read_text())
     }
-    streams = [name.removesuffix("_tdata") for name in ports if name.endswith("_tdata")]
-    pins = "\n".join(_pins(stream, *ports[f"{stream}_tdata"], ports) for stream in streams)
+    pins = "\n".join(_pins(name, ports) for name in ports if name.endswith(TDATA))
     return f"""#include "design.h"
 #include "Vtop.h"
 #if VM_TRACE_FST
@@ -187,17 +200,19 @@ std::unique_ptr<Design> make_design(VerilatedContext &context) {{ return std::ma
 """
 
 
-def _pins(stream: str, is_input: bool, bits: int, ports: dict[str, tuple[bool, int]]) -> str:
-    pin = {
-        end: f"raw(top.{stream}_{end})" if f"{stream}_{end}" in ports else "nullptr"
-        for end in ("tdata", "tvalid", "tready", "tlast", "tkeep")
-    }
-    return f'      {{"{stream}", {str(is_input).lower()}, {bits}, {", ".join(pin.values())}}},'
+def _pins(tdata: str, ports: dict[str, tuple[bool, int]]) -> str:
+    """The line for the stream whose port `tdata` is."""
+    stream, (is_input, bits) = tdata[: -len("_tdata")], ports[tdata]
+    ends = [f"_{end}" for end in ("tdata", "tvalid", "tready", "tlast", "tkeep")]
+    names = [f"{stream}{end if tdata.endswith('_tdata') else end.upper()}" for end in ends]
+    pins = ", ".join(f"raw(top.{name})" if name in ports else "nullptr" for name in names)
+    return f'      {{"{stream}", {str(is_input).lower()}, {bits}, {pins}}},'
 
 
-def _compile(folder: Path, trace: bool, advance: Advance) -> None:
+def _compile(folder: Path, trace: bool, progress: Progress) -> None:
     flags = [*COMPILE, f"-DVM_TRACE={int(trace)}", f"-DVM_TRACE_FST={int(trace)}"]
-    flags += [f"-I{folder}", f"-I{HERE}", f"-I{_include()}", f"-I{_include() / 'vltstd'}"]
+    flags += ["-include", str(HERE / "printing.h")]
+    flags += [f"-I{path}" for path in (folder, HERE, HERE / "shims", _include(), _include() / "vltstd")]
     support = [HERE / "runtime.cpp", *(_include() / f"{name}.cpp" for name in SUPPORT)]
     support += [_include() / "verilated_fst_c.cpp"] if trace else []
     common = cache_folder() / f"runtime-{_runtime_digest(trace)}"
@@ -207,19 +222,18 @@ def _compile(folder: Path, trace: bool, advance: Advance) -> None:
 
     def compile_one(job: tuple[Path, Path]) -> None:
         path, target = job
-        if target.exists():
-            return
         level = SLOW_LEVEL if path.name.startswith("slow") else "-O1" if path.parent == _include() else "-O2"
         part = folder / f"{path.stem}.part"
         _run(["g++", level, *flags, "-c", str(path), "-o", str(part)], folder, path.stem, "error")
         os.replace(part, target)
-        advance(1)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(compile_one, jobs))
+    missing = [job for job in jobs if not job[1].exists()]
+    workers = ThreadPoolExecutor(os.cpu_count())
+    with progress("Compiling the simulation", len(missing)) as advance, workers as pool:
+        for _ in pool.map(compile_one, missing):
+            advance(1)
     objects = [str(target) for _, target in jobs]
-    libraries = ["-lz"] if trace else []
-    link = ["g++", "-shared", "-pthread", "-Wl,-Bsymbolic", *objects, *libraries, "-o", str(folder / LIBRARY)]
+    link = ["g++", "-shared", "-pthread", "-Wl,-Bsymbolic", *objects, "-o", str(folder / LIBRARY)]
     _run(link, folder, "link", "error")
 
 

@@ -2,6 +2,8 @@
 #include "runtime.h"
 
 #include <algorithm>
+#include <cstdarg>
+#include <cstdio>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -18,6 +20,7 @@
 
 namespace {
 
+thread_local std::string printed;  // by the design, last
 thread_local Sim *current = nullptr;  // whose design is being evaluated, for its taps
 
 struct Random {  // SplitMix64
@@ -73,6 +76,7 @@ struct Tap {
   int bits;
   uint64_t depth, limit, beats = 0, left = 0, peak = 0;
   std::vector<uint8_t> data;
+  uint64_t expected = 0;
 };
 
 }  // namespace
@@ -90,10 +94,13 @@ struct Sim {
   std::unique_ptr<VerilatedFstC> trace;
 #endif
 
-  void eval() {
+  // Makes this the simulation whose design runs: several may be open in a process.
+  void enter() {
     current = this;
-    design->eval();
+    Verilated::threadContextp(&context);
   }
+
+  void eval() { design->eval(); }
 
   void dump([[maybe_unused]] uint64_t time) {
 #if VM_TRACE_FST
@@ -163,6 +170,8 @@ struct Sim {
   bool done() const {
     for (const auto &stream : streams)
       if (!stream.is_input && stream.cycles.size() < stream.expected) return false;
+    for (const auto &tap : taps)
+      if (tap.left < tap.expected) return false;
     return true;
   }
 };
@@ -208,13 +217,26 @@ void vl_warn(const char *file, int line, const char *scope, const char *text) {
   vl_fatal(file, line, scope, text);
 }
 
-void vl_stop(const char *file, int line, const char *scope) { vl_fatal(file, line, scope, "assertion failed"); }
+void vl_stop(const char *file, int line, const char *scope) {
+  vl_fatal(file, line, scope, printed.empty() ? "assertion failed" : printed.c_str());
+}
+// What a design prints goes nowhere but into the message of the failure that follows it.
+int sim_printf(const char *format, ...) {
+  char text[500];
+  va_list arguments;
+  va_start(arguments, format);
+  const int length = vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  printed = text;
+  while (!printed.empty() && printed.back() == '\n') printed.pop_back();
+  return length;
+}
 
 #define STREAM (sim->streams[stream])
 
 Sim *sim_open([[maybe_unused]] const char *trace) {
   auto sim = std::make_unique<Sim>();
-  current = sim.get();
+  sim->enter();
 #if VM_TRACE_FST
   sim->context.traceEverOn(true);
 #endif
@@ -238,7 +260,7 @@ Sim *sim_open([[maybe_unused]] const char *trace) {
 }
 
 void sim_close(Sim *sim) {
-  current = sim;
+  sim->enter();
 #if VM_TRACE_FST
   if (sim->trace) sim->trace->close();
 #endif
@@ -255,6 +277,7 @@ int sim_stream_is_input(const Sim *sim, int stream) { return STREAM.is_input; }
 uint64_t sim_cycle(const Sim *sim) { return sim->cycle; }
 
 void sim_reset(Sim *sim, uint64_t cycles) {
+  sim->enter();
   for (auto &tap : sim->taps) {
     tap.beats = tap.left = tap.peak = 0;
     tap.data.clear();
@@ -294,6 +317,7 @@ void sim_expect(Sim *sim, int stream, uint64_t beats) { STREAM.expected = beats;
 
 int sim_run(Sim *sim, uint64_t max_cycles, uint64_t idle_cycles) {
   if (!sim->message.empty()) return SIM_BROKEN;
+  sim->enter();
   if (sim->fresh) sim->start = sim->cycle;
   sim->fresh = false;
   const uint64_t end = sim->cycle + max_cycles;
@@ -336,6 +360,7 @@ void sim_tap_limit(Sim *sim, const char *name, uint64_t depth) {
   else
     sim->limits.erase(name);
 }
+void sim_tap_expect(Sim *sim, int tap, uint64_t beats) { sim->taps[tap].expected = beats; }
 void sim_tap_capture(Sim *sim, int yes) { sim->capture = yes; }
 void sim_tap_read(const Sim *sim, int tap, uint64_t first, uint64_t count, uint8_t *beats) {
   const size_t bytes = (sim->taps[tap].bits + 7) / 8;

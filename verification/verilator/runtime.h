@@ -71,6 +71,8 @@ uint64_t sim_tap_peak(const Sim *sim, int tap);       // greatest since the last
 uint64_t sim_tap_depth(const Sim *sim, int tap);      // words it can hold
 // Depth that a FIFO model has from the next reset on, by hierarchical name; 0: as built. It need not exist yet.
 void sim_tap_limit(Sim *sim, const char *name, uint64_t depth);
+// How many beats are to leave a tap before a run is done, counted from the last reset.
+void sim_tap_expect(Sim *sim, int tap, uint64_t beats);
 void sim_tap_capture(Sim *sim, int yes);  // keep the data of every tap, from the next reset on
 void sim_tap_read(const Sim *sim, int tap, uint64_t first, uint64_t count, uint8_t *beats);
 

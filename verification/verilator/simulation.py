@@ -50,6 +50,7 @@ _FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "tap_peak": (_U64, (_I,)),
     "tap_depth": (_U64, (_I,)),
     "tap_limit": (None, (_STR, _U64)),
+    "tap_expect": (None, (_I, _U64)),
     "tap_capture": (None, (_I,)),
     "tap_read": (None, (_I, _U64, _U64, _P)),
 }
@@ -222,6 +223,10 @@ class Simulation:
     def limit(self, tap: str, depth: int) -> None:
         """Depth of a FIFO model from the next reset on, by hierarchical name; 0: as built."""
         self._call("tap_limit", tap.encode(), depth)
+
+    def expect(self, tap: Tap, beats: int) -> None:
+        """Beats that are to leave a FIFO before a run is done; 0: any number."""
+        self._call("tap_expect", tap.number, beats)
 
     def capture(self, yes: bool = True) -> None:
         """Keep the data of all taps, from the next reset on."""

@@ -1,0 +1,145 @@
+"""The steps of a build from the folded graph to the simulated accelerator: rtl, fifos, rtlsim."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from finn_flow.artifacts import write_json
+from finn_flow.step import StepContext
+
+MODEL = "model.onnx"
+
+
+def rtl(ctx: StepContext, out: Path) -> None:
+    """Folded layers -> a Verilog file each, with their memories, and the modules they need."""
+    from qonnx.core.modelwrapper import ModelWrapper
+
+    from finn_flow.hardware import write_layers
+    from finn_flow.passes.specialize_layers import SpecializeLayers
+    from finn_flow.simulate import write_sources
+
+    model = ModelWrapper(str(ctx.path("fold", MODEL))).transform(SpecializeLayers(ctx.config.backend))
+    model.save(str(out / MODEL))
+    with ctx.progress("Writing layers", len(model.graph.node)) as advance:
+        write_sources(write_layers(model, out, advance), out)
+
+
+def fifos(ctx: StepContext, out: Path) -> None:
+    """A FIFO on every stream, as deep as the file says or as a simulation needs; the netlist."""
+    from qonnx.core.modelwrapper import ModelWrapper
+
+    from finn_flow.fifo_files import fifo_report, load_depths
+    from finn_flow.graph import Graph
+    from finn_flow.hardware import write_netlist
+    from finn_flow.passes.insert_fifos import InsertFifos
+    from finn_flow.simulate import frame_caps, write_sources
+
+    layers, interval = ctx.path("rtl"), int(ctx.result_of("fold")["max_cycles"])
+    file = ctx.file("fifos")
+    study: dict[str, Any] = {}
+    model = ModelWrapper(str(layers / MODEL))
+    model = model.transform(InsertFifos(frame_caps(model)))
+    tensors = {node.name: node.input[0] for node in Graph(model).nodes if "fifo" in node.op_type.lower()}
+    if file is not None:
+        depths = load_depths(file, tensors)
+    else:
+        study = _study(ctx, model, layers, interval)
+        depths = {tensors[name]: depth for name, depth in study["depths"].items()}
+    model = ModelWrapper(str(layers / MODEL)).transform(InsertFifos(depths))
+    model.save(str(out / MODEL))
+    write_sources(write_netlist(model, interval, out), out)
+    write_json(out / "fifo_sizing.json", fifo_report(model))
+    write_json(out / "fifo_study.json", study)
+
+
+def _study(ctx: StepContext, model: Any, layers: Path, interval: int) -> dict[str, Any]:
+    """Depths from a simulation with FIFOs that hold a frame; see `finn_flow.fifo_sizing`."""
+    from finn_flow import fifo_sizing as sizing
+    from finn_flow.hardware import write_netlist
+    from finn_flow.simulate import build_accelerator, int8_frames, read_sources
+    from verification.accelerator import Accelerator
+    from verification.errors import VerificationError
+
+    with tempfile.TemporaryDirectory() as name:
+        netlist = write_netlist(model, interval, Path(name))
+        library = build_accelerator(read_sources(layers), netlist, study=True, progress=ctx.progress)
+    pixels = int8_frames(2, ctx.file("images"), ctx.config.network.input_size)
+    with Accelerator(library, layers, model) as accelerator:
+        with ctx.progress("Measuring FIFOs, frames", sizing.MOST_FRAMES) as advance:
+            peaks = sizing.measure_peaks(accelerator, pixels, interval, advance)
+        depths = sizing.depths_for(accelerator, peaks)
+        accelerator.limit(depths)
+        with ctx.progress("Confirming the rate, frames", sizing.MOST_FRAMES) as advance:
+            intervals = sizing.steady_interval(accelerator, pixels, interval, advance)
+        if not sizing.close(intervals[-1], interval):
+            raise VerificationError(
+                f"II {intervals[-1]} cycles in simulation, {interval} by the estimate; "
+                f"frame after frame: {intervals}"
+            )
+        bypasses = sizing.bypass_fifos(model)
+        least = sizing.least_depths(accelerator, bypasses, depths, pixels, interval)
+    ctx.say(f"II {intervals[-1]} cycles after {len(intervals)} frames, as estimated within 1 % or 16 cycles")
+    tensors = {node.name: node.input[0] for node in model.graph.node}
+    return {
+        "depths": depths,
+        "peaks": peaks,
+        "intervals": intervals,
+        "bypasses": [
+            {
+                "fifo": fifo,
+                "tensor": tensors[fifo],
+                "without_deadlock": least[fifo],
+                "at_full_rate": peaks[fifo] + 1,
+                "depth": depths[fifo],
+            }
+            for fifo in bypasses
+        ],
+    }
+
+
+def rtlsim(ctx: StepContext, out: Path) -> None:
+    """The whole accelerator, as it is synthesised, on frames back to back; every stream compared."""
+    from qonnx.core.modelwrapper import ModelWrapper
+
+    from finn_flow.fifo_sizing import close, steady_interval
+    from finn_flow.simulate import build_accelerator, int8_frames, read_sources
+    from verification.accelerator import Accelerator
+    from verification.errors import VerificationError
+
+    layers, netlist = ctx.path("rtl"), ctx.path("fifos")
+    estimated = int(ctx.result_of("fold")["max_cycles"])
+    frames, period = ctx.config.verify.rtlsim_frames, ctx.config.device.clk_period_ns
+    pixels = int8_frames(frames, ctx.file("images"), ctx.config.network.input_size)
+    library = build_accelerator(read_sources(layers), read_sources(netlist), progress=ctx.progress)
+    with Accelerator(library, layers, ModelWrapper(str(netlist / MODEL))) as accelerator:
+        accelerator.simulation.capture()
+        run = accelerator.run(pixels, 100 * (frames + 2) * estimated, 10 * estimated)
+        compared = accelerator.compare(pixels, run)
+        peaks = {name: tap.peak for name, tap in accelerator.taps().items()}
+        accelerator.simulation.capture(False)
+        with ctx.progress("Running at full rate, frames", 24) as advance:
+            intervals = steady_interval(accelerator, pixels, estimated, advance)
+    interval = intervals[-1]
+    if not close(interval, estimated):
+        raise VerificationError(
+            f"II {interval} cycles in simulation, {estimated} by the estimate; frame after frame: {intervals}"
+        )
+    result = {
+        "frames": frames,
+        "streams": len(peaks) + 1,
+        "elements": compared,
+        "latency_cycles": run.latency,
+        "interval_cycles": interval,
+        "estimated_interval_cycles": estimated,
+        "intervals": intervals,
+        "throughput[images/s]": 1e9 / (interval * period),
+        "latency_ns": run.latency * period,
+    }
+    write_json(out / "rtlsim.json", {**result, "peaks": peaks})
+    ctx.say(
+        f"{frames} frames, {len(peaks) + 1} streams equal; latency {run.latency}, II {interval} cycles, "
+        f"{result['throughput[images/s]']:.0f} fps"
+    )
+    ctx.result(result)
