@@ -1,7 +1,8 @@
 """Checkpoints: a network's parameters and its specification in one safetensors file.
 
 The parameters are stored in float32. The specification is JSON in the file's metadata (`spec`), so that a
-checkpoint says by itself what it is; a build gives its own and the two must agree.
+checkpoint says by itself what it is; a build gives its own and the two must agree. How it was made stands
+beside it as text (`provenance`), which its card quotes.
 """
 
 from __future__ import annotations
@@ -23,16 +24,17 @@ from model.network import QMobileFaceNet
 from model.spec import NetworkSpec, spec_of_fields
 
 FIELD = "checkpoint"
+UNKNOWN = "Its file does not say how it was made."
 
 
-def save_checkpoint(network: QMobileFaceNet, path: Path) -> None:
-    """Write the network's parameters and specification to `path`: aside first, then renamed."""
+def save_checkpoint(network: QMobileFaceNet, path: Path, provenance: str = UNKNOWN) -> None:
+    """Write the network's parameters, specification and provenance to `path`: aside first, then renamed."""
     settle(network)
     tensors = {
         name: (tensor.float() if tensor.is_floating_point() else tensor).contiguous()
         for name, tensor in _distinct(network.state_dict()).items()
     }
-    metadata = {"spec": json.dumps(asdict(network.spec)), "format": "pt"}
+    metadata = {"spec": json.dumps(asdict(network.spec)), "provenance": provenance, "format": "pt"}
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.part")
     try:
@@ -71,6 +73,15 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], NetworkSpec]:
         return tensors, spec_of_fields(json.loads(metadata["spec"]))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(FIELD, str(path), f"its metadata has no network specification ({error!r})") from None
+
+
+def read_provenance(path: Path) -> str:
+    """How a checkpoint was made, as Markdown sentences. Raises UserError("checkpoint", ...)."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return str((file.metadata() or {}).get("provenance", UNKNOWN))
+    except (OSError, SafetensorError) as error:
+        raise UserError(FIELD, str(path), f"is no safetensors file ({error})") from None
 
 
 def load_foreign(path: Path) -> dict[str, Tensor]:

@@ -29,7 +29,18 @@ TOP_LEVEL = {
 LATER = {"driver"}  # may be there or not
 
 # Room -> what it may import beside Python's own library; this is which way the arrows go.
-NETWORK = {"torch", "brevitas", "qonnx", "onnx", "numpy", "safetensors", "PIL", "skimage", "rich"}
+NETWORK = {
+    "torch",
+    "brevitas",
+    "qonnx",
+    "onnx",
+    "onnxruntime",
+    "numpy",
+    "safetensors",
+    "PIL",
+    "skimage",
+    "rich",
+}
 IMPORTS = {
     "build.py": {"finn_flow"},
     "finn_flow": {
