@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.checkpoint import load_checkpoint, save_checkpoint, settle
+from model.checkpoint import load_checkpoint, read_provenance, save_checkpoint, settle
 from model.console import progress, run
 from model.data import FaceFile, Images, example_faces, list_faces, pixels, read_exclusions, read_faces
 from model.network import PIXEL_SCALE, Bottleneck, ConvUnit, QMobileFaceNet
@@ -269,6 +269,18 @@ def agreement(network: QMobileFaceNet, source: QMobileFaceNet, faces: Images) ->
     return float(torch.cat(batches).mean())
 
 
+def provenance(args: argparse.Namespace, faces: int) -> str:
+    """What the checkpoint says of how it was made."""
+    origin = read_provenance(args.weights) if args.weights else f"Random weights of seed {args.seed}."
+    seen = (
+        ", ".join(path.stem for path in args.faces) if args.faces else "views of one public-domain photograph"
+    )
+    return (
+        f"{origin}\n\nThen post-training quantised by `python -m model.calibrate` on {faces} faces ({seen}); "
+        "nothing was trained after quantisation."
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="model.calibrate", description=__doc__.splitlines()[0])
     parser.add_argument("--config", type=Path, required=True, help="whose network is calibrated")
@@ -288,7 +300,7 @@ def main() -> None:
         faces, unseen = (example_faces(2 * args.count, spec.size)[start::2] for start in (0, 1))
     source = load_checkpoint(args.weights) if args.weights else random_network(spec, faces, args.seed)
     network = calibrate(source, spec, faces, args.seed)
-    save_checkpoint(network, args.out)
+    save_checkpoint(network, args.out, provenance(args, len(faces)))
     print(
         f"cosine to the float network on {len(unseen)} unseen faces: {agreement(network, source, unseen):.4f}"
     )

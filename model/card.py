@@ -2,30 +2,30 @@
 
 python -m model.card --checkpoint w4a4 --weights FLOAT.safetensors --faces ZIP... --exclude LIST \
     --images LFW.zip --pairs PAIRS
+
+How it was made is what the checkpoint's file says of itself; the scores are measured.
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
 from model.calibrate import agreement, held_out
-from model.checkpoint import load_checkpoint
+from model.checkpoint import load_checkpoint, read_provenance
 from model.console import run
 from model.data import list_faces, read_exclusions, read_faces
 from model.evaluate import Scores, brevitas_embedding, evaluate, read_pairs
 from model.spec import NetworkSpec, find_checkpoint
 from model.summary import summarise, totals
+from model.teacher import load_teacher
 
 UNSEEN = 96  # held-out training faces that the cosine is measured on
 
 CARD = """# {name}
 
-QMobileFaceNet (Table I of Bunda, Spreeuwers, Zeinstra), post-training quantised. Nothing was trained after
-quantisation.
+QMobileFaceNet (Table I of Bunda, Spreeuwers, Zeinstra), quantised.
 
 | | |
 | --- | --- |
@@ -35,28 +35,29 @@ quantisation.
 | depthwise stage | {depthwise} |
 | weights | {count:,}, {share:.1%} of their 32-bit footprint |
 
-Source: relu_mobilefacenet (Apache-2.0), fitted to Table I by `python -m model.pretrained`, then
-`python -m model.calibrate` on 96 faces of celebrity photographs without the people of LFW.
+## How it was made
+
+{provenance}
 
 ## Scores
 
 | | float | this checkpoint |
 | --- | --- | --- |
-| cosine to the float embedding, {unseen} unseen training faces | 1 | {cosine:.3f} |
-{lfw}
+{cosine}{lfw}
 Measured by `python -m model.card` with the Brevitas network, one image per face (no flip).
 
 ## Use
 
-**Research use only**: the weights were calibrated on photographs of celebrities. It turns an aligned 112×112
+**Research use only**: the weights were made with photographs of celebrities. It turns an aligned 112×112
 face into an embedding. {advice} It was not examined for differences between groups of people, and recognition
 of people without their consent is not an intended use.
 """
+COSINE = "| cosine to the float embedding, {unseen} unseen training faces | 1 | {cosine:.3f} |\n"
 LFW = """| LFW, {pairs} pairs: accuracy | {source:.2%} ± {float_std:.2%} | {accuracy:.2%} ± {std:.2%} |
 | LFW: area under the ROC | {float_auc:.4f} | {auc:.4f} |
 """
 NO_LFW = "| LFW | not measured | not measured |\n"
-GOOD = 0.9  # cosine to the float embedding above which the embeddings are of use
+GOOD_COSINE, GOOD_ACCURACY = 0.9, 0.95  # from where on the embeddings are of use; LFW counts if measured
 ADVICE = {
     True: "Its embeddings are near those of the float network.",
     False: "**Its embeddings are too far from the float network's to recognise faces reliably**: it serves "
@@ -66,14 +67,20 @@ ADVICE = {
 
 @dataclass(frozen=True)
 class Facts:
-    """What was measured. lfw: scores of the float network and of this one."""
+    """What was measured. lfw: scores of the float network and of this one. cosine: on `unseen` faces."""
 
-    cosine: float
-    unseen: int
-    lfw: tuple[Scores, Scores] | None
+    lfw: tuple[Scores, Scores] | None = None
+    cosine: float | None = None
+    unseen: int = 0
+
+    @property
+    def useful(self) -> bool:
+        if self.lfw:
+            return self.lfw[1].accuracy >= GOOD_ACCURACY
+        return self.cosine is not None and self.cosine >= GOOD_COSINE
 
 
-def card(name: str, spec: NetworkSpec, facts: Facts) -> str:
+def card(name: str, spec: NetworkSpec, provenance: str, facts: Facts) -> str:
     """The card as Markdown."""
     total = totals(summarise(spec))
     lfw = NO_LFW
@@ -96,38 +103,43 @@ def card(name: str, spec: NetworkSpec, facts: Facts) -> str:
         depthwise=spec.depthwise,
         count=total["weights"],
         share=total["share"],
-        cosine=facts.cosine,
-        unseen=facts.unseen,
+        provenance=provenance,
+        cosine="" if facts.cosine is None else COSINE.format(unseen=facts.unseen, cosine=facts.cosine),
         lfw=lfw,
-        advice=ADVICE[facts.cosine >= GOOD],
+        advice=ADVICE[facts.useful],
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="model.card", description="Measure a checkpoint, write its card.")
     parser.add_argument("--checkpoint", required=True, help="name of a shipped one, or a file")
-    parser.add_argument("--weights", type=Path, required=True, help="the float checkpoint it was made from")
-    parser.add_argument("--faces", type=Path, nargs="+", required=True, help="those of model.calibrate")
+    parser.add_argument(
+        "--weights", type=Path, required=True, help="the float one it was made from, or .onnx"
+    )
+    parser.add_argument(
+        "--faces", type=Path, nargs="+", help="those of model.calibrate, if it was not trained"
+    )
     parser.add_argument("--exclude", type=Path)
     parser.add_argument("--images", type=Path, help="LFW, folder or zip")
     parser.add_argument("--pairs", type=Path, help="LFW's pairs.txt")
     parser.add_argument("--seed", type=int, default=0, help="that of model.calibrate")
     args = parser.parse_args()
     path = find_checkpoint("checkpoint", args.checkpoint, Path())
-    network, source = load_checkpoint(path), load_checkpoint(args.weights)
-    files = list_faces(args.faces, read_exclusions(args.exclude) if args.exclude else ())
-    faces = read_faces(held_out(files, args.seed)[1][:UNSEEN], network.spec.size).images
-    lfw = None
+    network = load_checkpoint(path)
+    facts = Facts()
+    if args.faces:
+        files = list_faces(args.faces, read_exclusions(args.exclude) if args.exclude else ())
+        faces = read_faces(held_out(files, args.seed)[1][:UNSEEN], network.spec.size).images
+        source = load_checkpoint(args.weights)
+        cap_relus(source)
+        facts = Facts(cosine=agreement(network, source, faces), unseen=len(faces))
     if args.images and args.pairs:
-        pairs = read_pairs(args.pairs)
-        with torch.no_grad():
-            source_scores, scores = (
-                evaluate(brevitas_embedding(net), args.images, pairs, size=net.spec.size)
-                for net in (source, network)
-            )
-        lfw = source_scores, scores
-    facts = Facts(agreement(network, source, faces), len(faces), lfw)
-    path.with_suffix(".md").write_text(card(path.stem, network.spec, facts), encoding="utf-8")
+        size, pairs = network.spec.size, read_pairs(args.pairs)
+        embeddings = (load_teacher(args.weights, size)[0], brevitas_embedding(network))
+        source_scores, scores = (evaluate(embed, args.images, pairs, size=size) for embed in embeddings)
+        facts = replace(facts, lfw=(source_scores, scores))
+    text = card(path.stem, network.spec, read_provenance(path), facts)
+    path.with_suffix(".md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -173,7 +173,12 @@ def main() -> None:
     chosen = torch.randperm(len(files), generator=torch.Generator().manual_seed(args.seed))[: args.count]
     faces = read_faces([files[i] for i in sorted(chosen.tolist())])
     network = from_relu_mobilefacenet(args.weights, faces.images, steps=args.steps, seed=args.seed)
-    save_checkpoint(network, args.out)
+    sources = ", ".join(path.stem for path in args.faces)
+    provenance = (
+        f"Made from relu_mobilefacenet (Apache-2.0), fitted to Table I by `python -m model.pretrained` with "
+        f"{len(faces)} faces ({sources}), {args.steps:,} steps, seed {args.seed}."
+    )
+    save_checkpoint(network, args.out, provenance)
 
 
 if __name__ == "__main__":
