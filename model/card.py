@@ -131,7 +131,6 @@ def main() -> None:
         files = list_faces(args.faces, read_exclusions(args.exclude) if args.exclude else ())
         faces = read_faces(held_out(files, args.seed)[1][:UNSEEN], network.spec.size).images
         source = load_checkpoint(args.weights)
-        cap_relus(source)
         facts = Facts(cosine=agreement(network, source, faces), unseen=len(faces))
     if args.images and args.pairs:
         size, pairs = network.spec.size, read_pairs(args.pairs)

@@ -1,7 +1,7 @@
 """The teacher of a distillation: a network whose embeddings the student learns.
 
-A teacher is a checkpoint of this project (`.safetensors`; float ones with ReLU6, as `model.pretrained` makes
-them) or an ONNX file with one input (N, 3, size, size), RGB pixels 0..255 in float32, and one output (N, E).
+A teacher is a checkpoint of this project (`.safetensors`) or an ONNX file with one input (N, 3, size, size),
+RGB pixels 0..255 in float32, and one output (N, E).
 Only the angles between embeddings count, so those of a teacher may be turned as one. Thus a student that was
 made from one teacher starts near its targets, and several teachers can be added: two networks with other
 training behind them err on other faces.
@@ -24,7 +24,6 @@ from model.errors import UserError
 from model.evaluate import Embed
 from model.folded import FoldedNetwork
 from model.network import QMobileFaceNet
-from model.pretrained import cap_relus
 
 Vectors = NDArray[np.float32]  # (N, E)
 SAME_DIRECTIONS = 0.25  # mean cosine; that of unrelated embeddings is about 0
@@ -43,7 +42,6 @@ def load_teacher(path: Path, size: int) -> tuple[Embed, str]:
     network = load_checkpoint(path)
     if network.spec.size != size:
         raise UserError("teacher", str(path), f"takes {network.spec.size} pixels a side, the student {size}")
-    cap_relus(network)
     return folded_embedding(network), name
 
 

@@ -29,13 +29,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from model.checkpoint import find_checkpoint, load_checkpoint, read_provenance, save_checkpoint
+from model.checkpoint import load_checkpoint, read_provenance, save_checkpoint
 from model.console import progress, run
 from model.data import list_faces, pixels, read_exclusions
 from model.errors import UserError
 from model.face_cache import CachedFaces, cached_embeddings, cached_faces
 from model.folded import FoldedNetwork
-from model.network import NetworkSpec, QMobileFaceNet
+from model.network import QMobileFaceNet
+from model.spec import NetworkSpec, find_checkpoint
 from model.teacher import Vectors, combined, directions, folded_embedding, load_teacher, normalised
 from model.train_files import append, forget_after, load_state, save_state
 from model.validation import Rows, Validation, hold_out, random_pairs
@@ -135,7 +136,7 @@ def prepare(settings: Settings, spec: NetworkSpec) -> tuple[CachedFaces, list[Ve
 
 def begin(settings: Settings, state: dict[str, Any] | None = None) -> Training:
     """A training at its start, or where `state` is."""
-    start = find_checkpoint(settings.start, Path())
+    start = find_checkpoint("start", settings.start, Path())
     network = load_checkpoint(start)
     faces, raw, excluded = prepare(settings, network.spec)
     rows, held = hold_out(faces.identities, settings.held_out, settings.seed)

@@ -132,7 +132,7 @@ def test_held_out_people_are_not_trained_on(world: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"start": "w5a5"}, r"checkpoint = 'w5a5': no such file, nor a shipped checkpoint \(.*\)"),
+        ({"start": "w5a5"}, r"start = 'w5a5': no such file: .*; shipped checkpoints: .*"),
         ({"teachers": ("t.onnx",)}, "teacher = 't.onnx': no such file"),
         ({"faces": ("nowhere",)}, "images = 'nowhere': does not exist"),
         ({"batch": 55}, "batch = 55: more than the 54 faces to train on"),
