@@ -55,7 +55,7 @@ def cached_faces(files: Sequence[FaceFile], size: int, folder: Path) -> CachedFa
         identities = tuple(known["identities"])
         images = np.load(pixels, mmap_mode="r")[: len(identities)]
         return CachedFaces(key, images, identities, tuple(known["rejected"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         raise UserError("cache", str(folder), f"cannot hold the faces ({error}); empty it") from None
 
 
@@ -69,7 +69,7 @@ def cached_embeddings(embed: Embed, name: str, faces: CachedFaces, folder: Path)
         if not path.is_file():
             _embed(embed, faces, path)
         return np.load(path)
-    except (OSError, ValueError) as error:
+    except (OSError, EOFError, ValueError) as error:
         raise UserError("cache", str(folder), f"cannot hold the embeddings ({error}); empty it") from None
 
 

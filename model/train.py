@@ -38,8 +38,8 @@ from model.folded import FoldedNetwork
 from model.network import QMobileFaceNet
 from model.spec import NetworkSpec, find_checkpoint
 from model.teacher import Vectors, combined, directions, folded_embedding, load_teacher, normalised
-from model.train_files import append, forget_after, load_state, save_state
-from model.validation import Rows, Validation, hold_out, random_pairs
+from model.train_files import STATE, append, forget_after, load_state, save_state
+from model.validation import FOLDS, Rows, Validation, hold_out, random_pairs
 
 BEST, LOG, VALIDATION_LOG = "best.safetensors", "train.csv", "validation.csv"
 ALIGNED = 2000  # faces by which the teachers' embeddings are turned into the same directions
@@ -62,6 +62,11 @@ class Settings:
     held_out: int = 600  # faces of held-out people, about
     pairs: int = 1500  # of one person each, and as many of two
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "every", "lr"):
+            if getattr(self, name) <= 0:
+                raise UserError(name, getattr(self, name), "must be more than 0")
 
 
 def settings_from(values: Mapping[str, Any]) -> Settings:
@@ -145,6 +150,9 @@ def begin(settings: Settings, state: dict[str, Any] | None = None) -> Training:
     rotations = list(state["rotations"].numpy()) if state else _rotations(network, faces, raw, rows)
     targets = combined(raw, rotations)
     pairs = random_pairs([faces.identities[row] for row in held], settings.pairs, settings.seed)
+    if pairs.same.sum() < FOLDS:
+        rule = f"{len(held)} held-out faces make fewer than {FOLDS} pairs; give more people, in folders"
+        raise UserError("faces", settings.faces, rule)
     training = Training(
         settings,
         network,
@@ -302,6 +310,8 @@ def main() -> None:
     for name in ("out", "start", "teachers", "faces", "cache"):
         if not getattr(args, name):
             raise UserError(name, None, "missing; a new training needs it")
+    if (args.out / STATE).exists():
+        raise UserError("out", str(args.out), "holds a training already; go on with it by --resume")
     given = {key: value for key, value in vars(args).items() if key not in ("resume", "out")}
     train(begin(settings_from(given)), args.out)
 

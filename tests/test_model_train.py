@@ -47,11 +47,11 @@ def settings(world: Path, **changes: object) -> Settings:
         faces=(str(world / "faces"),),
         exclude=str(world / "exclude.txt"),
         cache=str(world / "cache"),
-        steps=40,
+        steps=24,
         batch=8,
         lr=0.01,
         warmup=2,
-        every=10,
+        every=8,
         held_out=12,
     )
     return replace(given, **changes)  # type: ignore[arg-type]
@@ -64,12 +64,12 @@ def losses(run: Path) -> list[str]:
 def test_loss_falls_and_the_best_state_is_a_checkpoint(world: Path, tmp_path: Path) -> None:
     train(begin(settings(world)), tmp_path)
     curve = [float(loss) for loss in losses(tmp_path)]
-    assert len(curve) == 40
+    assert len(curve) == 24
     assert np.mean(curve[-8:]) < 0.8 * np.mean(curve[:4])
 
     rows = [line.split(",") for line in (tmp_path / "validation.csv").read_text().splitlines()]
     assert rows[0] == ["step", "cosine", "accuracy", "auc"]
-    assert [int(row[0]) for row in rows[1:]] == [0, 10, 20, 30, 40]
+    assert [int(row[0]) for row in rows[1:]] == [0, 8, 16, 24]
     best = max(float(row[1]) for row in rows[1:])
     assert best > float(rows[1][1])
     trained = begin(settings(world, start=str(tmp_path / "best.safetensors")))
@@ -83,10 +83,10 @@ def test_loss_falls_and_the_best_state_is_a_checkpoint(world: Path, tmp_path: Pa
 
 def test_resumed_training_has_the_same_curve(world: Path, tmp_path: Path) -> None:
     whole, halves = tmp_path / "whole", tmp_path / "halves"
-    train(begin(settings(world, steps=30)), whole)
+    train(begin(settings(world, steps=9, every=3)), whole)
 
-    first = begin(settings(world, steps=30))
-    steps = iter(range(14))
+    first = begin(settings(world, steps=9, every=3))
+    steps = iter(range(5))
 
     def interrupted(training: module.Training) -> float:
         next(steps)
@@ -98,9 +98,9 @@ def test_resumed_training_has_the_same_curve(world: Path, tmp_path: Path) -> Non
             train(first, halves)
     finally:
         module.train_step = step
-    assert len(losses(halves)) == 14
+    assert len(losses(halves)) == 5
     second = resume(halves)
-    assert second.step == 10
+    assert second.step == 3
     train(second, halves)
 
     assert losses(halves) == losses(whole)
@@ -136,6 +136,11 @@ def test_held_out_people_are_not_trained_on(world: Path) -> None:
         ({"teachers": ("t.onnx",)}, "teacher = 't.onnx': no such file"),
         ({"faces": ("nowhere",)}, "images = 'nowhere': does not exist"),
         ({"batch": 55}, "batch = 55: more than the 54 faces to train on"),
+        ({"lr": 0.0}, "lr = 0.0: must be more than 0"),
+        (
+            {"held_out": 0},
+            r"faces = \('.*faces',\): 0 held-out faces make fewer than 10 pairs; give more people, .*",
+        ),
         ({"exclude": "no.txt"}, r"exclude = 'no.txt': cannot be read as text \(No such file or directory\)"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
@@ -157,6 +162,25 @@ def test_a_teacher_must_fit(world: Path, tmp_path: Path) -> None:
     path.write_bytes(b"no network")
     with pytest.raises(UserError, match="is no ONNX network"):
         begin(settings(world, teachers=(str(path),)))
+
+
+def test_the_command(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {
+        name: str(world / name) for name in ("start.safetensors", "teacher.safetensors", "faces", "cache")
+    }
+    start, teacher, faces, cache = names.values()
+    run = ["train", "--out", str(tmp_path), "--start", start, "--teachers", teacher]
+    numbers = ["--steps", "2", "--every", "1", "--batch", "4", "--held-out", "12"]
+    monkeypatch.setattr("sys.argv", run)
+    with pytest.raises(UserError, match=r"^faces = None: missing; a new training needs it$"):
+        module.main()
+    monkeypatch.setattr("sys.argv", [*run, "--faces", faces, "--cache", cache, *numbers])
+    module.main()
+    with pytest.raises(UserError, match=r"^out = '.*': holds a training already; go on with it by --resume$"):
+        module.main()
+    monkeypatch.setattr("sys.argv", ["train", "--resume", str(tmp_path)])
+    module.main()
+    assert len(losses(tmp_path)) == 2
 
 
 def test_resuming_needs_a_state(tmp_path: Path) -> None:
