@@ -1,8 +1,8 @@
 """Cycles per layer, and from them the throughput and latency of the accelerator.
 
-Every number is FINN's own formula for the class that the backend makes of a layer (`finn_flow.backends`).
-For the window generator that is an estimate: against RTL simulation at full rate it is up to 15 % high (a
-window over the whole image) and up to 4 % low (depthwise, stride 2).
+Every number is the formula of the class that the backend makes of a layer (`finn_flow.backends`): FINN's, or
+that in the header of our own module, which its bench holds to the cycle. For FINN's window generator it is an
+estimate: against simulation up to 15 % high (a window over the whole image) and up to 4 % low (stride 2).
 """
 
 from __future__ import annotations

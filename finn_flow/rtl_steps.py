@@ -65,7 +65,7 @@ def _study(ctx: StepContext, model: Any, layers: Path, interval: int) -> dict[st
     with tempfile.TemporaryDirectory() as name:
         netlist = write_netlist(model, interval, Path(name))
         library = build_accelerator(read_sources(layers), netlist, study=True, progress=ctx.progress)
-    pixels = int8_frames(2, ctx.file("images"), ctx.config.network.input_size)
+    pixels = int8_frames(2, None, ctx.config.network.input_size)  # no timing depends on them
     with Accelerator(library, layers, model) as accelerator:
         with ctx.progress("Measuring FIFOs, frames", sizing.MOST_FRAMES) as advance:
             peaks = sizing.measure_peaks(accelerator, pixels, interval, advance)

@@ -137,6 +137,7 @@ STEPS: list[Step] = [
         config=(*_NETWORK, "verify.frames"),
         files=("checkpoint", "images"),
     ),
+    Step("estimate", estimate, ("estimate.json",), reads=("fold",), config=_BOARD),
     Step("rtl", rtl, (MODEL, SOURCES), reads=("fold",), config=("backend",)),
     Step(
         "fifos",
@@ -144,7 +145,7 @@ STEPS: list[Step] = [
         (MODEL, "fifo_sizing.json", "fifo_study.json", SOURCES),
         reads=("fold", "rtl"),
         config=("network.input_size",),
-        files=("fifos", "images"),
+        files=("fifos",),
     ),
     Step(
         "rtlsim",
@@ -154,7 +155,6 @@ STEPS: list[Step] = [
         config=(*_BOARD, "network.input_size", "verify.rtlsim_frames"),
         files=("images",),
     ),
-    Step("estimate", estimate, ("estimate.json",), reads=("fold",), config=_BOARD),
     Step(
         "report",
         report,

@@ -103,6 +103,37 @@ def test_the_report_has_finns_names_and_the_same_numbers_as_the_estimate(built: 
     assert (built / "report" / "index.html").stat().st_size > 50_000
 
 
+def test_the_accelerator_was_simulated_and_every_stream_compared(built: Path) -> None:
+    result = read(built / "rtlsim" / "rtlsim.json")
+    depths = read(built / "fifos" / "fifo_sizing.json")["fifo_depths"]
+    study = read(built / "fifos" / "fifo_study.json")
+    assert result["frames"] == 3
+    assert result["streams"] == len(depths) + 1
+    assert result["elements"] > 3 * 100_000
+    estimated = read(built / "estimate" / "estimate.json")["performance"]["max_cycles"]
+    assert abs(result["interval_cycles"] - estimated) <= max(16, estimated // 100)
+    assert result["peaks"].keys() == depths.keys()
+    assert all(result["peaks"][name] <= depth for name, depth in depths.items())
+    assert len(study["bypasses"]) == 12
+    for bypass in study["bypasses"]:
+        assert bypass["without_deadlock"] <= bypass["at_full_rate"] <= bypass["depth"]
+    for name in ("dataflow.v", "accelerator.v"):
+        assert (built / "fifos" / name).is_file()
+
+
+def test_depths_from_a_file_are_taken_and_reproduced(
+    build: ModuleType, built: Path, copy: Path, tmp_path: Path
+) -> None:
+    sizing = read(copy / "fifos" / "fifo_sizing.json")
+    sizing["fifo_depths"]["StreamingFIFO_3"] = 77
+    (tmp_path / "fifos.json").write_text(json.dumps(sizing))
+    (tmp_path / "given.json").write_text(json.dumps(read(TINY) | {"fifo_config_file": "fifos.json"}))
+    arguments = ["--config", str(tmp_path / "given.json"), "--output-dir", str(copy), "--to", "fifos"]
+    assert build.main(arguments) == 0
+    assert read(copy / "fifos" / "fifo_sizing.json")["fifo_depths"] == sizing["fifo_depths"]
+    assert ".DEPTH(77)" in (copy / "fifos" / "dataflow.v").read_text()
+
+
 def test_a_second_build_runs_nothing(
     build: ModuleType, copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -116,10 +147,11 @@ def test_a_new_target_runs_fold_and_what_follows(
 ) -> None:
     config = read(TINY) | {"target_fps": 4000}
     (tmp_path / "faster.json").write_text(json.dumps(config))
-    assert build.main(["--config", str(tmp_path / "faster.json"), "--output-dir", str(copy)]) == 0
+    arguments = ["--config", str(tmp_path / "faster.json"), "--output-dir", str(copy), "--to", "estimate"]
+    assert build.main(arguments) == 0
     ran = [line.split()[2] for line in capsys.readouterr().out.splitlines() if line.startswith("Running")]
-    assert ran == ["fold", "verify", "estimate", "report"]
-    performance = read(copy / "report" / "estimate_network_performance.json")
+    assert ran == ["fold", "verify", "estimate"]
+    performance = read(copy / "estimate" / "estimate.json")["performance"]
     assert performance["estimated_throughput_fps"] >= 4000
 
 
@@ -149,7 +181,7 @@ def test_a_wrong_integer_stops_the_build_and_is_located(
         return model
 
     monkeypatch.setattr(finn_flow.lower, "lower", off_by_one)
-    arguments = ["--config", str(TINY), "--output-dir", str(copy), "--from", "lower"]
+    arguments = ["--config", str(TINY), "--output-dir", str(copy), "--from", "lower", "--to", "verify"]
     assert build.main(arguments) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: Thresholding_2 (Thresholding): 'block3.0.expand' first differs at frame ")
