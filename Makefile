@@ -61,7 +61,7 @@ lock: tools  ## write constraints.txt anew from requirements*.txt (with the CPU 
 	mv constraints.new constraints.txt
 
 clean:  ## remove the environment, builds and caches
-	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build .pytest_cache .simulation_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 tools:

@@ -30,10 +30,10 @@ def fifos(ctx: StepContext, out: Path) -> None:
     """A FIFO on every stream, as deep as the file says or as a simulation needs; the netlist."""
     from qonnx.core.modelwrapper import ModelWrapper
 
+    from finn_flow.backends import base_op
     from finn_flow.fifo_files import fifo_report, load_depths
-    from finn_flow.graph import Graph
     from finn_flow.hardware import write_netlist
-    from finn_flow.passes.insert_fifos import InsertFifos
+    from finn_flow.passes.insert_fifos import FIFO, InsertFifos
     from finn_flow.simulate import frame_caps, write_sources
 
     layers, interval = ctx.path("rtl"), int(ctx.result_of("fold")["max_cycles"])
@@ -41,7 +41,7 @@ def fifos(ctx: StepContext, out: Path) -> None:
     study: dict[str, Any] = {}
     model = ModelWrapper(str(layers / MODEL))
     model = model.transform(InsertFifos(frame_caps(model)))
-    tensors = {node.name: node.input[0] for node in Graph(model).nodes if "fifo" in node.op_type.lower()}
+    tensors = {node.name: node.input[0] for node in model.graph.node if base_op(node.op_type) == FIFO}
     if file is not None:
         depths = load_depths(file, tensors)
     else:

@@ -158,6 +158,14 @@ def test_a_missing_compiler_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
     builder.tool_version.cache_clear()
 
 
+def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("QMFN_CACHE", str(tmp_path / "file"))
+    message = r"file/verilator: Not a directory; set QMFN_CACHE to a folder that can be written$"
+    with pytest.raises(VerificationError, match=message):
+        build(design(tmp_path, PASS, "straight"))
+
+
 def test_a_library_is_built_once_for_the_same_sources(tmp_path: Path) -> None:
     one, other = design(tmp_path, PASS, "straight"), design(tmp_path, PASS + " // other", "straight2")
     assert build(one) == build(one)

@@ -98,7 +98,11 @@ def build(design: Design, progress: Progress = silent) -> Path:
     library = cache_folder() / design.digest() / LIBRARY
     if library.is_file():
         return library
-    library.parent.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        library.parent.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        rule = "set QMFN_CACHE to a folder that can be written"
+        raise VerificationError(f"{library.parent.parent}: {error.strerror}; {rule}") from None
     with tempfile.TemporaryDirectory(dir=library.parent.parent, prefix="building-") as name:
         folder = Path(name)
         try:
