@@ -48,17 +48,39 @@ def compile_sim_obj(
 ) -> tuple[Path, Path]:
     """Build the design; (sim_out_dir, path of the library in it). debug: allow a trace.
 
-    The path has FINN's form, xsim.dir/TOP/xsimk.so, which it takes apart again.
+    The path has FINN's form, xsim.dir/TOP/xsimk.so, which it takes apart again. Memory files are where their
+    source is, and are read when the design is opened. Raises VerificationError as `build` does.
     """
     folder = Path(sim_out_dir)
     unique = dict.fromkeys(Path(source) for source in source_list)
-    sources = sorted((patched(path, folder) for path in unique), key=lambda path: "_pkg" not in path.name)
+    memories = {parent: str(i) for i, parent in enumerate(dict.fromkeys(path.parent for path in unique))}
+    for parent, link in memories.items():
+        (folder / link).symlink_to(parent.resolve())
+    local = [_localised(path, folder, memories[path.parent]) for path in unique]
+    sources = sorted(local, key=lambda path: "_pkg" not in path.name)
     defines = ("FINN_SIMULATION",) if behav else ()
     library = build(Design(top_module_name, tuple(sources), debug, defines))
     relative = Path("xsim.dir", top_module_name, "xsimk.so")
     (folder / relative).parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(library, folder / relative)
     return folder, relative
+
+
+def _localised(source: Path, folder: Path, memories: str) -> Path:
+    """`source`, or a copy of it in `folder`: patched, with memory files by their path from there.
+
+    FINN writes them absolute, in folders of random names, and nothing would ever be found in the cache.
+    memories: link in `folder` to the folder of the source.
+    """
+    original = source.read_text()
+    text = patched(source, original)
+    for written in ("./", f"{source.parent.resolve()}/", f"{source.parent}/"):
+        text = text.replace(f'"{written}', f'"{memories}/')
+    if text == original:
+        return source
+    copy = folder / source.name
+    copy.write_text(text)
+    return copy
 
 
 def load_sim_obj(
