@@ -89,9 +89,10 @@ def load_sim_obj(
     tracefile: str | None = None,
     simkernel_so: str | None = None,
 ) -> Simulation:
-    """Open a built design; memory files are read relative to sim_out_dir."""
-    trace = Path(tracefile).with_suffix(".fst") if tracefile else None
-    return Simulation(Path(sim_out_dir) / out_so_relative_path, Path(sim_out_dir), trace)
+    """Open a built design. tracefile: relative to sim_out_dir; FST, whatever its suffix."""
+    folder = Path(sim_out_dir)
+    trace = folder / Path(tracefile).with_suffix(".fst") if tracefile else None
+    return Simulation(folder / out_so_relative_path, folder, trace)
 
 
 def reset_rtlsim(sim: Simulation, *_: Any, **__: Any) -> None:
