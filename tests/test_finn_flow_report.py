@@ -15,9 +15,9 @@ import pytest
 from finn_flow.report import PAGE, Face, ReportData, write_report
 from finn_flow.report.finn_json import json_files
 from finn_flow.report.page import render
-from tests.test_finn_flow_report_data import BOARD, Net, build, faces
+from tests.test_finn_flow_report_data import BOARD, Net, build, faces, network, simulation
 
-PICTURES = ("cycles.png", "resources.png", "graph.png", "footprint.png", "similarity.png")
+PICTURES = ("cycles.png", "resources.png", "graph.png", "footprint.png", "fifos.png", "similarity.png")
 VOID = {"meta", "img", "input", "br"}
 
 
@@ -103,7 +103,8 @@ def test_inlined_pictures_are_the_files(written: Path, page: Page) -> None:
 
 def test_links_lead_to_sections(page: Page) -> None:
     links = {ref[1:] for ref in page.references if ref.startswith("#")}
-    assert links == {"cycles", "resources", "graph", "weights", "verification", "faces", "layers", "build"}
+    sections = ("cycles", "resources", "graph", "weights", "verification", "simulation", "faces")
+    assert links == {*sections, "layers", "build"}
     assert links <= set(page.ids)
     assert len(set(page.ids)) == len(page.ids)
 
@@ -126,6 +127,11 @@ def test_every_layer_has_its_row(page: Page) -> None:
         "Throughput 75,188 fps estimated; target: 70,000 fps, met",
         "Latency 0.396 ms estimated: all layers on the longest path, as if none overlapped",
         "Initiation interval 1,330 cycles from frame to frame at 100 MHz; bottleneck: MVAU_7 in accumulators",
+        "Simulated in RTL 74,906 fps a frame every 1,335 cycles, the first after 3,333; 3 frames",
+        "3 frames, 36 streams equal",
+        "on 3 frames back to back. 36 streams, 654,321 integers in all, are equal to",
+        "that of the last of 3 frames at full rate",
+        "The largest 20 of 35 FIFOs",
         "Fits Small yes most used: BRAM18, 85.0 %; within the 90 % allowed",
         "Weights 0.015 Mbit 2,304 weights; 20.3 % of 32-bit ones",
         "Verified 32 frames 2,234,567 integers compared, all equal; not run: rtlsim, bitstream",
@@ -146,6 +152,12 @@ def test_headlines(page: Page, headline: str) -> None:
         ["block2", "576", "2", "1,152", "6.25 %"],
         ["total", "2,304", "", "14,976", "20.31 %"],
         ["fold", "19", "32", "1,000,000", "2.5", "all equal"],
+        ["initiation interval, cycles", "1,335", "1,330"],
+        ["frames a second", "74,906", "75,188"],
+        ["latency of the first frame, cycles", "3,333", "39,610"],
+        ["StreamingFIFO_1", "ConvolutionInputGenerator_0.out", "7", "11", "3"],
+        ["StreamingFIFO_34", "Thresholding_6.out", "16", "36", "18", "576"],
+        ["all FIFOs", "", "10,640"],
         ["export", "1.5"],
         ["total", "21.8"],
         ["total", "", "3,400", "6,800", "34", "0", "16"],
@@ -167,6 +179,10 @@ def test_tables(page: Page, row: list[str]) -> None:
         ({"verification": ()}, "no graph was compared with a reference; not run: rtlsim, bitstream"),
         ({"verification": ()}, "Nothing was verified in this build."),
         ({"footprint": ()}, "No footprint was given."),
+        (
+            {"simulation": simulation(network(), bypasses=())},
+            "Depths were given, so that no by-pass was studied.",
+        ),
         (faces(0), "No faces were embedded in this build."),
     ],
 )
@@ -194,7 +210,9 @@ def test_the_smallest_report(tmp_path: Path) -> None:
     write_report(build(net, footprint=(), verification=(), not_run={}, **faces(0)), tmp_path)
     page = Page((tmp_path / PAGE).read_text(encoding="utf-8"))
     assert page.row("MVAU_0 (bottleneck)")[1] == "block1"
-    assert {path.name for path in tmp_path.glob("*.png")} == {"cycles.png", "resources.png", "graph.png"}
+    assert {path.name for path in tmp_path.glob("*.png")} == {
+        *("cycles.png", "resources.png", "graph.png", "fifos.png")
+    }
     assert json.loads((tmp_path / "summary.json").read_text())["similarity"] == []
 
 

@@ -10,7 +10,18 @@ import numpy as np
 import pytest
 
 from finn_flow.boards import Board
-from finn_flow.report import Edge, Face, Footprint, Layer, Performance, ReportData, Verification
+from finn_flow.report import (
+    Bypass,
+    Edge,
+    Face,
+    Fifo,
+    Footprint,
+    Layer,
+    Performance,
+    ReportData,
+    Simulation,
+    Verification,
+)
 from finn_flow.resources import Resources
 
 BOARD = Board(
@@ -105,6 +116,30 @@ def faces(count: int) -> dict[str, Any]:
     }
 
 
+def simulation(net: Net, **changes: Any) -> Simulation:
+    """A FIFO on every stream of `net`, one word deeper each, half full; the first two on by-passes."""
+    fifos = tuple(
+        Fifo(f"StreamingFIFO_{number}", edge.producer, edge.tensor, edge.width, 2 + number, 1 + number // 2)
+        for number, edge in enumerate(net.edges)
+    )
+    fields: dict[str, Any] = {
+        "frames": 3,
+        "streams": len(fifos) + 1,
+        "elements": 654_321,
+        "cycles": 6000,
+        "latency_cycles": 3333,
+        "interval_cycles": 1335,
+        "estimated_interval_cycles": 1330,
+        "intervals": (1340, 1335),
+        "fifos": fifos,
+        "bypasses": tuple(Bypass(y.name, y.tensor, 7, 11, y.depth) for y in fifos[:2]),
+        "sizing": {"fifo_depths": {fifo.name: fifo.depth for fifo in fifos}},
+        "bytes_in": 3000,
+        "bytes_out": 64,
+    }
+    return Simulation(**{**fields, **changes})
+
+
 def build(net: Net | None = None, **changes: Any) -> ReportData:
     """A build of `net`, by default of `network()`, with three faces; any field may be changed."""
     net = net or network()
@@ -129,6 +164,7 @@ def build(net: Net | None = None, **changes: Any) -> ReportData:
             Verification("fold", 19, 32, 1_000_000, 2.5),
         ),
         "reference": "Brevitas in float64",
+        "simulation": simulation(net),
         "seconds": {"export": 1.5, "fold": 20.25},
         "not_run": {"rtlsim": "No cycle was simulated.", "bitstream": "Timing is unknown."},
         "faces_note": "Embeddings of the integer executor.",
@@ -197,6 +233,10 @@ def test_bottleneck_is_the_named_layer() -> None:
         ({"layers": (layer("MVAU_0"), layer("MVAU_0"))}, "layers have the same name twice"),
         ({"edges": (Edge("MVAU_0", "Pool_0", "x", "INT4", 4),)}, "no layer has the name 'Pool_0'"),
         ({"performance": Performance(1, 1, "Pool_1", 1.0, 1.0)}, "no layer has the name 'Pool_1'"),
+        (
+            {"simulation": simulation(network(), fifos=(Fifo("f", "Pool_2", "x", 1, 2, 1),))},
+            "no layer has the name 'Pool_2'",
+        ),
         ({"similarity": np.eye(2)}, "similarity must be finite and of shape (3, 3), not (2, 2)"),
         (
             {"similarity": np.full((3, 3), np.nan)},

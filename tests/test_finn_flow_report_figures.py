@@ -17,14 +17,15 @@ from PIL import Image
 from finn_flow.report.canvas import DPI, Sheet, header_height, plain_style
 from finn_flow.report.cycles_figure import cycles_png
 from finn_flow.report.data import Face, ReportData
+from finn_flow.report.fifo_figure import fifo_png
 from finn_flow.report.graph_figure import BOX_H, BOX_W, BYPASS, STEP_X, graph_png
-from finn_flow.report.palette import ALARM, OP_COLORS, OTHER, ink_on, op_color
+from finn_flow.report.palette import ALARM, INK, OP_COLORS, OTHER, ink_on, op_color
 from finn_flow.report.resources_figure import resources_png
 from finn_flow.report.similarity_figure import similarity_png
 from finn_flow.report.write import draw
-from tests.test_finn_flow_report_data import BOARD, Net, build, faces, layer
+from tests.test_finn_flow_report_data import BOARD, Net, build, faces, layer, simulation
 
-NAMES = ["cycles.png", "resources.png", "graph.png", "footprint.png", "similarity.png"]
+NAMES = ["cycles.png", "resources.png", "graph.png", "footprint.png", "fifos.png", "similarity.png"]
 
 
 def pixels(png: bytes) -> NDArray[np.uint8]:
@@ -58,7 +59,7 @@ def test_pictures_are_drawn(pictures: dict[str, bytes]) -> None:
         assert (image == 255).all(axis=2).mean() > 0.2, name  # on white
 
 
-@pytest.mark.parametrize("name", ["cycles.png", "resources.png", "graph.png"])
+@pytest.mark.parametrize("name", ["cycles.png", "resources.png", "graph.png", "fifos.png"])
 def test_ops_have_their_colours(pictures: dict[str, bytes], name: str) -> None:
     for op in ("MVAU", "Thresholding", "Requant", "ConvolutionInputGenerator"):
         assert count(pictures[name], OP_COLORS[op]) > 30, op
@@ -99,11 +100,29 @@ def test_bars_are_as_high_as_the_cycles() -> None:
     assert heights[0] == pytest.approx(3 * heights[1], abs=25)  # the legend's patch is in a column, too
 
 
+def test_fifo_bars_are_as_high_as_the_bits_and_lines_mark_the_peaks() -> None:
+    net = Net()
+    for op in ("MVAU", "VVAU", "Requant"):
+        net.add(op, "block1")
+    big, small = simulation(net).fifos
+    fifos = (replace(big, depth=256, peak=1), replace(small, depth=16, peak=16))  # 2**12 and 2**8 bits
+    image = pixels(only(fifo_png, build(net, simulation=simulation(net, fifos=fifos, bypasses=()))))
+    bars = []
+    for op in ("MVAU", "VVAU"):
+        rows = (image == np.round(np.array(to_rgb(OP_COLORS[op])) * 255)).all(axis=2)
+        bars.append(np.flatnonzero(rows.sum(axis=1) > 100))  # wider than the legend's patch
+    assert len(bars[0]) == pytest.approx(12 / 8 * len(bars[1]), abs=8)
+    wide = np.flatnonzero((image == np.round(np.array(to_rgb(INK)) * 255)).all(axis=2).sum(axis=1) > 100)
+    wide = wide[wide > bars[0][0]]  # without the title
+    assert bars[0][0] < wide.max() < bars[0][-1]  # far below the top of the deep one
+    assert abs(int(wide.min()) - int(bars[1][0])) < 4  # at the top of the full one
+
+
 def test_a_single_layer_is_drawn() -> None:
     net = Net()
     net.add("MVAU", "block1")
     pictures = draw(build(net, footprint=(), **faces(0)))
-    assert list(pictures) == NAMES[:3]
+    assert list(pictures) == [*NAMES[:3], "fifos.png"]
     assert all(pixels(png).std() > 10 for png in pictures.values())
 
 

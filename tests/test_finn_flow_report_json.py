@@ -24,6 +24,8 @@ def test_file_names_are_finns(files: dict[str, Any]) -> None:
         "estimate_network_performance.json",
         "op_and_param_counts.json",
         "auto_folding_config.json",
+        "fifo_sizing.json",
+        "rtlsim_performance.json",
         "verification.json",
         "summary.json",
     ]
@@ -76,6 +78,25 @@ def test_counts_of_different_widths_stay_apart() -> None:
 def test_folding_is_passed_through() -> None:
     folding = {"Defaults": {}, "MVAU_0": {"PE": 4, "ram_style": "auto"}}
     assert json_files(build(folding=folding))["auto_folding_config.json"] == folding
+
+
+def test_simulated_performance_has_finns_keys(files: dict[str, Any]) -> None:
+    performance = files["rtlsim_performance.json"]
+    assert list(performance) == [
+        *("cycles", "latency_cycles", "runtime[ms]", "throughput[images/s]", "stable_throughput[images/s]"),
+        *("DRAM_in_bandwidth[MB/s]", "DRAM_out_bandwidth[MB/s]", "fclk[mhz]", "N"),
+    ]
+    assert (performance["cycles"], performance["latency_cycles"], performance["N"]) == (6000, 3333, 3)
+    assert performance["runtime[ms]"] == pytest.approx(0.06)
+    assert performance["throughput[images/s]"] == pytest.approx(50_000)
+    assert performance["stable_throughput[images/s]"] == pytest.approx(1e8 / 1335)
+    assert performance["DRAM_in_bandwidth[MB/s]"] == pytest.approx(150)
+    assert performance["DRAM_out_bandwidth[MB/s]"] == pytest.approx(3.2)
+    assert performance["fclk[mhz]"] == 100
+
+
+def test_fifo_sizing_is_passed_through(files: dict[str, Any]) -> None:
+    assert files["fifo_sizing.json"] == build().simulation.sizing
 
 
 def test_verification_says_what_was_equal_to_what(files: dict[str, Any]) -> None:

@@ -134,6 +134,20 @@ def test_depths_from_a_file_are_taken_and_reproduced(
     assert ".DEPTH(77)" in (copy / "fifos" / "dataflow.v").read_text()
 
 
+def test_the_report_shows_what_was_simulated(built: Path) -> None:
+    run = read(built / "rtlsim" / "rtlsim.json")
+    sizing = read(built / "fifos" / "fifo_sizing.json")
+    assert read(built / "report" / "fifo_sizing.json") == sizing
+    performance = read(built / "report" / "rtlsim_performance.json")
+    assert (performance["cycles"], performance["N"]) == (run["cycles"], 3)
+    assert performance["latency_cycles"] == run["latency_cycles"] < run["cycles"]
+    page = (built / "report" / "index.html").read_text()
+    for name in read(built / "fifos" / "fifo_study.json")["bypasses"]:
+        assert f'<tr><th scope="row">{name["fifo"]}</th>' in page
+    assert f"{run['elements']:,} integers in all" in page
+    assert f"{sum(sizing['fifo_sizes'].values()):,}</td></tr></tfoot>" in page
+
+
 def test_a_second_build_runs_nothing(
     build: ModuleType, copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,16 @@ class Run:
     def latency(self) -> int:
         """Cycles from the first frame's first beat in to its last beat out."""
         return int(self.ends[0] - self.starts[0])
+
+    @property
+    def cycles(self) -> int:
+        """Cycles from the first frame's first beat in to the last frame's last beat out."""
+        return int(self.ends[-1] - self.starts[0])
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the accumulators as they leave: int32, the lowest byte first, frame after frame."""
+        return hashlib.sha256(self.accumulators.astype("<i4").tobytes()).hexdigest()
 
     @property
     def intervals(self) -> list[int]:

@@ -14,16 +14,20 @@ from finn_flow.report.data import (
     ReportData,
     Verification,
 )
+from finn_flow.report.simulation import Bypass, Fifo, Simulation
 from finn_flow.report.write import PAGE, write_report
 
 __all__ = [
     "PAGE",
+    "Bypass",
     "Edge",
     "Face",
+    "Fifo",
     "Footprint",
     "Layer",
     "Performance",
     "ReportData",
+    "Simulation",
     "Verification",
     "write_report",
 ]

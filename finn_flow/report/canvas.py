@@ -6,13 +6,14 @@ import io
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from finn_flow.report.palette import INK, MUTED, legend_patches, op_kinds
+from finn_flow.report.palette import BAND, INK, MUTED, legend_patches, op_kinds
 
 DPI = 110
 LEFT = 0.4  # inches from the edge to title and legend
@@ -91,3 +92,24 @@ class Sheet:
         file = io.BytesIO()
         self._canvas.print_png(file, metadata={"Software": None})
         return file.getvalue()
+
+
+def mark_blocks(axes: Axes, titles: Sequence[str]) -> None:
+    """Bars at 0, 1, ... that have the same title follow each other: every other such block on a grey band,
+    its title above."""
+    groups = groupby(enumerate(titles), key=lambda item: item[1])
+    for number, (title, members) in enumerate(groups):
+        places = [place for place, _ in members]
+        if number % 2 == 0:
+            axes.axvspan(places[0] - 0.5, places[-1] + 0.5, color=BAND, zorder=0, lw=0)
+        axes.annotate(
+            title,
+            ((places[0] + places[-1]) / 2, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, 3),
+            textcoords="offset points",
+            rotation=90,
+            ha="center",
+            va="bottom",
+            size=7.5,
+        )

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import groupby
-
 from matplotlib.axes import Axes
 from matplotlib.ticker import StrMethodFormatter
 
-from finn_flow.report.canvas import Sheet, header_height
+from finn_flow.report.canvas import Sheet, header_height, mark_blocks
 from finn_flow.report.data import ReportData
 from finn_flow.report.graph_layout import group_titles
-from finn_flow.report.palette import ALARM, BAND, op_color
+from finn_flow.report.palette import ALARM, op_color
 
 BAR = 0.079  # inches a layer
 PLOT_HEIGHT, BLOCK_NAMES = 3.3, 0.85  # inches
@@ -30,7 +28,8 @@ def cycles_png(data: ReportData) -> bytes:
     sheet.header("Cycles per layer", ops)
     axes = sheet.axes(left=0.95, top=above, right=0.25, bottom=below)
     axes.bar(range(len(layers)), [y.cycles for y in layers], 0.86, color=[op_color(op) for op in ops])
-    _mark_blocks(axes, data)
+    titles = group_titles(layers, data.edges)
+    mark_blocks(axes, [titles[layer.name] for layer in layers])
     _mark_bottleneck(axes, data)
     axes.set_xlim(-0.8, len(layers) - 0.2)
     axes.set_ylim(0, HEADROOM * data.performance.max_cycles)
@@ -40,27 +39,6 @@ def cycles_png(data: ReportData) -> bytes:
     axes.set_ylabel("cycles a frame")
     axes.spines[["top", "right"]].set_visible(False)
     return sheet.png()
-
-
-def _mark_blocks(axes: Axes, data: ReportData) -> None:
-    """Every other block on a grey band, its name above."""
-    titles = group_titles(data.layers, data.edges)
-    groups = groupby(enumerate(data.layers), key=lambda item: titles[item[1].name])
-    for number, (title, members) in enumerate(groups):
-        places = [place for place, _ in members]
-        if number % 2 == 0:
-            axes.axvspan(places[0] - 0.5, places[-1] + 0.5, color=BAND, zorder=0, lw=0)
-        axes.annotate(
-            title,
-            ((places[0] + places[-1]) / 2, 1.0),
-            xycoords=("data", "axes fraction"),
-            xytext=(0, 3),
-            textcoords="offset points",
-            rotation=90,
-            ha="center",
-            va="bottom",
-            size=7.5,
-        )
 
 
 def _mark_bottleneck(axes: Axes, data: ReportData) -> None:

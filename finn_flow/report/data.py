@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finn_flow.boards import Board
+from finn_flow.report.simulation import Simulation
 from finn_flow.resources import RESOURCE_LABELS, Resources, board_resources
 
 
@@ -152,6 +153,7 @@ class ReportData:
     footprint: tuple[Footprint, ...]
     verification: tuple[Verification, ...]
     reference: str
+    simulation: Simulation
     seconds: Mapping[str, float]
     not_run: Mapping[str, str]
     faces: tuple[Face, ...]
@@ -163,6 +165,7 @@ class ReportData:
         if len(set(names)) != len(names):
             raise ValueError("layers have the same name twice")
         ends = {end for edge in self.edges for end in (edge.producer, edge.consumer)}
+        ends |= {fifo.producer for fifo in self.simulation.fifos}
         named = {*ends, self.performance.max_cycles_node_name}
         if unknown := sorted(named - set(names)):
             raise ValueError(f"no layer has the name {unknown[0]!r}")

@@ -18,6 +18,8 @@ def json_files(data: ReportData) -> dict[str, Any]:
         "estimate_network_performance.json": asdict(data.performance),
         "op_and_param_counts.json": _with_total({y.name: dict(y.counts) for y in data.layers if y.counts}),
         "auto_folding_config.json": {name: dict(values) for name, values in data.folding.items()},
+        "fifo_sizing.json": dict(data.simulation.sizing),
+        "rtlsim_performance.json": data.simulation.performance(data.board.clk_period_ns),
         "verification.json": {
             "reference": data.reference,
             "steps": [{**asdict(row), "equal": True} for row in data.verification],

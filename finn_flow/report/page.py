@@ -12,6 +12,7 @@ from finn_flow.report.data import Layer, ReportData, ResourceUse
 
 TEMPLATE = "report.html.j2"
 FLOAT_BITS = 32
+SHOWN_FIFOS = 20
 
 
 def render(data: ReportData, pictures: Mapping[str, bytes]) -> str:
@@ -26,7 +27,11 @@ def render(data: ReportData, pictures: Mapping[str, bytes]) -> str:
     environment.filters |= {"grouped": _grouped, "percent": _percent, "use": _use, "fold": _fold}
     inlined = {name: base64.b64encode(png).decode() for name, png in pictures.items()}
     return environment.get_template(TEMPLATE).render(
-        data=data, headlines=_headlines(data), pictures=inlined, float_bits=FLOAT_BITS
+        data=data,
+        headlines=_headlines(data),
+        pictures=inlined,
+        float_bits=FLOAT_BITS,
+        shown_fifos=SHOWN_FIFOS,
     )
 
 
@@ -46,6 +51,7 @@ def _headlines(data: ReportData) -> list[tuple[str, str, str]]:
             f"{performance.max_cycles:,} cycles",
             f"from frame to frame at {mhz:.4g} MHz; bottleneck: {slowest}",
         ),
+        ("Simulated in RTL", *_simulated(data)),
         (f"Fits {data.board.name}", "yes" if data.fits else "no", _fit(data)),
     ]
     if data.weights:
@@ -67,6 +73,15 @@ def _target(data: ReportData) -> str:
 def _fit(data: ReportData) -> str:
     within, allowed = "within" if data.within_headroom else "beyond", f"{100 * data.headroom:g} %"
     return f"most used: {data.scarcest.label}, {_use(data.scarcest)}; {within} the {allowed} allowed"
+
+
+def _simulated(data: ReportData) -> tuple[str, str]:
+    run = data.simulation
+    compared = f"{_plural(run.frames, 'frame')}, {_plural(run.streams, 'stream')} equal"
+    return (
+        f"{_grouped(run.fps(data.board.clk_period_ns))} fps",
+        f"a frame every {run.interval_cycles:,} cycles, the first after {run.latency_cycles:,}; {compared}",
+    )
 
 
 def _verified(data: ReportData) -> tuple[str, str]:

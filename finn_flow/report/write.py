@@ -8,6 +8,7 @@ from finn_flow.artifacts import write_json
 from finn_flow.report.canvas import plain_style
 from finn_flow.report.cycles_figure import cycles_png
 from finn_flow.report.data import ReportData
+from finn_flow.report.fifo_figure import fifo_png
 from finn_flow.report.finn_json import json_files
 from finn_flow.report.footprint_figure import footprint_png
 from finn_flow.report.graph_figure import graph_png
@@ -38,6 +39,7 @@ def draw(data: ReportData) -> dict[str, bytes]:
     pictures = {"cycles.png": cycles_png, "resources.png": resources_png, "graph.png": graph_png}
     if data.footprint:
         pictures["footprint.png"] = footprint_png
+    pictures["fifos.png"] = fifo_png
     if data.faces:
         pictures["similarity.png"] = similarity_png
     with plain_style():
