@@ -158,6 +158,12 @@ def test_a_missing_compiler_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
     builder.tool_version.cache_clear()
 
 
+def test_sources_may_be_relative_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (source,) = design(tmp_path, PASS + " // here", "straight").sources
+    assert build(Design("straight", (source.relative_to(tmp_path),))).is_file()
+
+
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("QMFN_CACHE", str(tmp_path / "file"))

@@ -146,8 +146,10 @@ def _verilate(design: Design, folder: Path) -> None:
     trace = ("--trace-fst",) if design.trace else ()
     command = [*verilator_command(), *VERILATE, *trace, "--top-module", design.top, "--Mdir", str(folder)]
     defines = [f"-D{name}" for name in design.defines]
-    includes = sorted({f"-I{path.parent}" for path in design.sources if path.suffix in (".vh", ".svh")})
-    files = [str(path) for path in design.sources if path.suffix not in (".vh", ".svh")]
+    includes = sorted(
+        {f"-I{path.resolve().parent}" for path in design.sources if path.suffix in (".vh", ".svh")}
+    )
+    files = [str(path.resolve()) for path in design.sources if path.suffix not in (".vh", ".svh")]
     _run([*command, *defines, *includes, *files], folder, "verilator", r"^%(Error|Warning)")
 
 
