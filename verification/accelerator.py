@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from qonnx.core.modelwrapper import ModelWrapper
 
-from verification.errors import MismatchError, VerificationError
+from verification.errors import VerificationError
 from verification.executor import Executor
 from verification.executor.graph import read_graph
 from verification.packing import unpack
-from verification.streams import WireOrder, wire_order
+from verification.streams import WireOrder, compare_stream, wire_order
 from verification.verilator.simulation import Simulation, StalledError, Tap
 
 SOURCE, SINK = "s_axis_0", "m_axis_0"
@@ -147,34 +147,12 @@ class Accelerator:
             order = orders[name]
             want = expected[order.tensor].reshape(len(pixels), -1)[:, order.positions]
             got = order.elements(self.simulation.captured(tap)).reshape(-1, len(order.positions))
-            _compare(order, got, want)
+            compare_stream(order, got, want)
             compared += want.size
         output = self.executor.outputs[0]
         want = expected[output].reshape(len(pixels), -1)
         last = self.executor.producers[output].name
         positions = np.arange(want.shape[1])
         order = WireOrder(last, output, INT32, True, 1, (1, 1, 1, want.shape[1]), positions)
-        _compare(order, run.accumulators, want)
+        compare_stream(order, run.accumulators, want)
         return compared + want.size
-
-
-def _compare(order: WireOrder, got: NDArray, want: NDArray) -> None:
-    """(frames, elements) both."""
-    if got.shape != want.shape:
-        raise VerificationError(
-            f"{order.producer}: {order.tensor!r} carried {got.size} elements, not {want.size}"
-        )
-    differs = got != want
-    if not differs.any():
-        return
-    frame, element = (int(i) for i in np.unravel_index(differs.argmax(), got.shape))
-    _, row, column, channel = np.unravel_index(order.positions[element], order.shape)
-    raise MismatchError(
-        order.producer,
-        order.tensor,
-        (frame, int(channel), int(row), int(column)),
-        int(got[frame, element]),
-        int(want[frame, element]),
-        int(np.count_nonzero(differs)),
-        got.size,
-    )

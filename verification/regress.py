@@ -114,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     add = parser.add_argument
     add("--config", type=Path, required=True, metavar="FILE", help="the configuration, see hw_configs/")
-    add("--build", type=Path, metavar="DIR", help="a finished build of it (default: build it)")
+    add("--build", type=Path, metavar="DIR", help="a finished build of it, made without --images")
     add("--update", action="store_true", help="make the baseline of what the build shows")
     options = parser.parse_args(arguments)
     try:
