@@ -15,6 +15,7 @@ from qonnx.custom_op.registry import getCustomOp
 from finn_flow.finn_env import prepare_finn
 from finn_flow.passes.fuse_window_padding import FuseWindowPadding
 from finn_flow.passes.specialize_layers import SpecializeLayers
+from tests import hw_graphs
 from tests.hw_graphs import HardwareGraph
 from verification.errors import VerificationError
 from verification.verilator import build, install, patches, xsi
@@ -22,6 +23,7 @@ from verification.verilator.patches import PATCHES, Patch, patched
 from verification.verilator.simulation import StalledError
 
 PART, CLOCK = "xczu7ev-ffvc1156-2-e", 5.0
+VERSAL = "xcvc1902-vsva2197-2MP-e-S"
 LATENCY = 50  # cycles beyond FINN's estimate: reset, pipelines
 
 
@@ -48,24 +50,24 @@ def frame(model: ModelWrapper) -> dict[str, NDArray[np.float32]]:
     return {"pixels": np.random.default_rng(0).integers(0, 16, shape).astype(np.float32)}
 
 
-def prepared(model: ModelWrapper) -> ModelWrapper:
+def prepared(model: ModelWrapper, part: str = PART) -> ModelWrapper:
     """FINN's flow for specialised layers, from code to rtlsim."""
     from finn.transformation.fpgadataflow.prepare_ip import PrepareIP
     from finn.transformation.fpgadataflow.prepare_rtlsim import PrepareRTLSim
     from finn.transformation.fpgadataflow.set_exec_mode import SetExecMode
 
-    for transformation in (PrepareIP(PART, CLOCK), PrepareRTLSim(), SetExecMode("rtlsim")):
+    for transformation in (PrepareIP(part, CLOCK), PrepareRTLSim(), SetExecMode("rtlsim")):
         model = model.transform(transformation)
     return model
 
 
-def finns(model: ModelWrapper) -> ModelWrapper:
+def finns(model: ModelWrapper, part: str = PART) -> ModelWrapper:
     """FINN's RTL layers."""
     from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers as FinnsSpecializeLayers
 
     for node in model.graph.node:
         getCustomOp(node).set_nodeattr("preferred_impl_style", "rtl")
-    return model.transform(FinnsSpecializeLayers(PART))
+    return model.transform(FinnsSpecializeLayers(part))
 
 
 def execute(model: ModelWrapper) -> dict[str, NDArray[np.float32]]:
@@ -123,6 +125,17 @@ def test_finns_layers_equal_generic_execution() -> None:
         "Thresholding_rtl",
         "StreamingDataWidthConverter_rtl",
     ]
+
+
+def test_finns_mvau_on_versal_equals_generic_execution(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hw_graphs, "ACC", "INT24")
+    model = HardwareGraph(4, 8, "UINT8").mvau(4, 8).model()
+    expected = execute(model)
+    fold(model, {"MVAU": {"PE": 2, "SIMD": 4}})
+    model = prepared(finns(model, VERSAL), VERSAL)
+    folder = Path(getCustomOp(model.graph.node[0]).get_nodeattr("code_gen_dir_ipgen"))
+    assert "VERSION = 3," in (folder / "MVAU_rtl_0_wrapper.v").read_text()  # DSP58
+    compare(model, expected)
 
 
 def one_step() -> ModelWrapper:

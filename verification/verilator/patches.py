@@ -59,12 +59,18 @@ PATCHES = (
         r"typedef struct \{(\s*int unsigned  lo;)",
         r"typedef struct packed {\1",
     ),
-    Patch(
-        "allow-unused-range",
-        "fifo/hdl/fifo.sv",
-        "Verilator refuses a range of the address of two memories where there is one, and it is not used",
-        r"\A",
-        "/* verilator lint_off SELRANGE */\n",
+    *(
+        Patch(
+            f"allow-unused-range-{Path(file).stem}",
+            file,
+            f"Verilator refuses {what}, and it is not used",
+            r"\A",
+            "/* verilator lint_off SELRANGE */\n",
+        )
+        for file, what in (
+            ("fifo/hdl/fifo.sv", "a range of the address of two memories where there is one"),
+            ("mvu/mvu_vvu_8sx9_dsp58.sv", "the second register of a pipeline of one"),
+        )
     ),
     Patch(
         "shift-for-empty-range",
