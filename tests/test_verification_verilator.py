@@ -117,6 +117,14 @@ def test_a_closed_simulation_says_so(tmp_path: Path) -> None:
         sim.reset()
 
 
+def test_the_cache_may_be_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("QMFN_CACHE", "cache")
+    with Simulation(build(design(tmp_path, PASS, "straight")), tmp_path) as sim:
+        assert [port.name for port in sim.inputs] == ["s_axis"]
+    assert list((tmp_path / "cache" / "verilator").glob("*/design.so"))
+
+
 def test_a_syntax_error_is_one_line_with_the_log(tmp_path: Path) -> None:
     with pytest.raises(VerificationError) as error:
         build(design(tmp_path, "assign nonsense ="))

@@ -81,7 +81,7 @@ def cache_folder() -> Path:
     base = os.environ.get("QMFN_CACHE") or Path(
         os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "qmobilefacenet-finn"
     )
-    return Path(base) / "verilator"
+    return Path(base).resolve() / "verilator"
 
 
 @contextmanager
