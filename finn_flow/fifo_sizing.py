@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,23 +26,10 @@ MOST_FRAMES = 24
 IDLE_CYCLES = 4096  # without a transfer anywhere: nothing will move any more
 SLOW = 4  # times the II, for a source that lets everything settle
 REGISTERS = 8  # words that layers hold at most between a fork and its addition
-IDLE_CYCLES = 4096  # without a transfer anywhere: nothing will move any more
-SLOW = 4  # times the II, for a source that lets everything settle
-REGISTERS = 8  # words that layers hold at most between a fork and its addition
 TOLERANCE_CYCLES, TOLERANCE = 16, 0.01  # of a simulated II from the estimate
 PLUMBING = ("StreamingFIFO", "StreamingDataWidthConverter")
 
 Advance = Callable[[int], None]
-
-
-@dataclass(frozen=True)
-class Bypass:
-    """The FIFO of a residual by-pass. In words: least depth without deadlock, most held at full rate."""
-
-    fifo: str
-    tensor: str
-    without_deadlock: int
-    at_full_rate: int
 
 
 def close(simulated: int, estimated: int) -> bool:
