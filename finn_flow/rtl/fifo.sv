@@ -51,10 +51,14 @@ module fifo #(
   assign m_axis_tdata = use_bypass_q ? bypass_q : head_q;
 
   always_ff @(posedge ap_clk) begin
-    if (push) memory[write_q] <= s_axis_tdata;
-    head_q <= memory[read_d];
-    bypass_q <= s_axis_tdata;
-    use_bypass_q <= push && write_q == read_d;
+    if (push) begin
+      memory[write_q] <= s_axis_tdata;
+      bypass_q <= s_axis_tdata;
+    end
+    if (push || pop) begin
+      head_q <= memory[read_d];
+      use_bypass_q <= push && write_q == read_d;
+    end
   end
 
   always_ff @(posedge ap_clk) begin

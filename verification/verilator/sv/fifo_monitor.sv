@@ -41,7 +41,7 @@ module fifo_monitor #(
   logic [WIDTH-1:0] word_q;
   always_ff @(posedge ap_clk) begin
     offered_q <= ap_rst_n && s_axis_tvalid && !s_axis_tready;
-    word_q <= s_axis_tdata;
+    if (s_axis_tvalid && !s_axis_tready) word_q <= s_axis_tdata;
     if (ap_rst_n && offered_q) begin
       kept_valid : assert (s_axis_tvalid) else $fatal(1, "%m: TVALID fell before TREADY");
       kept_data : assert (s_axis_tdata == word_q) else $fatal(1, "%m: TDATA changed before TREADY");
