@@ -18,6 +18,10 @@ from finn_flow.graph import FINN
 if TYPE_CHECKING:
     from finn.custom_op.fpgadataflow.hwcustomop import HWCustomOp
 
+# What is inserted into a folded graph.
+CONVERTER, FIFO = "StreamingDataWidthConverter", "StreamingFIFO"
+INSERTED_OPS = (CONVERTER, FIFO)
+
 # Where an op is, if not in FINN.
 GENERIC_DOMAINS = dict.fromkeys(("Requant", "WindowGenerator"), "finn_flow.ops")
 
@@ -34,8 +38,7 @@ CLASSES: dict[str, dict[str, tuple[str, str]]] = {
                 "WindowGenerator",
                 "DuplicateStreams",
                 "ElementwiseAdd",
-                "StreamingDataWidthConverter",
-                "StreamingFIFO",
+                *INSERTED_OPS,
             )
         },
         **{op: (f"{op}_rtl", f"{FINN}.rtl") for op in ("ConvolutionInputGenerator", "FMPadding")},

@@ -9,8 +9,8 @@ from typing import Any
 
 from qonnx.core.modelwrapper import ModelWrapper
 
-from finn_flow.backends import base_op, layer_instance
-from finn_flow.passes.insert_fifos import FIFO, LEAST_DEPTH
+from finn_flow.backends import FIFO, base_op, layer_instance
+from finn_flow.passes.insert_fifos import LEAST_DEPTH
 from model.errors import UserError
 
 FIELD = "fifo_config_file"

@@ -8,26 +8,26 @@ block the least depth that does not deadlock is searched besides.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from qonnx.core.modelwrapper import ModelWrapper
 
-from finn_flow.backends import base_op
+from finn_flow.backends import INSERTED_OPS, base_op
 from finn_flow.graph import Graph
+from finn_flow.passes.insert_fifos import LEAST_DEPTH
 from finn_flow.resources import memory
 from verification.accelerator import Accelerator
+from verification.errors import VerificationError
 from verification.verilator.simulation import StalledError
 
-LEAST_DEPTH = 2
 SHALLOW = 32  # words that one LUT-RAM or shift register holds anyway
 MOST_FRAMES = 24
 IDLE_CYCLES = 4096  # without a transfer anywhere: nothing will move any more
 SLOW = 4  # times the II, for a source that lets everything settle
 REGISTERS = 8  # words that layers hold at most between a fork and its addition
 TOLERANCE_CYCLES, TOLERANCE = 16, 0.01  # of a simulated II from the estimate
-PLUMBING = ("StreamingFIFO", "StreamingDataWidthConverter")
 
 Advance = Callable[[int], None]
 
@@ -64,7 +64,7 @@ def measure_peaks(
     accelerator.start(frames, interval)
     before: dict[str, int] = {}
     for frame in range(1, MOST_FRAMES + 1):
-        accelerator.simulation.run({"m_axis_0": frame * accelerator.embedding}, 100 * interval, 10 * interval)
+        accelerator.advance(frame, 100 * interval, 10 * interval)
         peaks = {name: tap.peak for name, tap in accelerator.taps().items()}
         advance(1)
         if peaks == before and frame > 2:
@@ -85,14 +85,27 @@ def steady_interval(accelerator: Accelerator, pixels: NDArray, estimated: int, a
     accelerator.start(frames)
     ends: list[int] = []
     while len(ends) < MOST_FRAMES:
-        beats = (len(ends) + 1) * accelerator.embedding
-        accelerator.simulation.run({"m_axis_0": beats}, 100 * estimated, 10 * estimated)
-        ends.append(int(accelerator.simulation.cycles("m_axis_0")[-1]))
+        ends.append(accelerator.advance(len(ends) + 1, 100 * estimated, 10 * estimated))
         advance(1)
         intervals = [int(i) for i in np.diff(ends)]
-        if len(intervals) > 1 and all(close(i, estimated) for i in intervals[-2:]):
+        if is_steady(intervals, estimated):
             break
     return intervals
+
+
+def is_steady(intervals: Sequence[int], estimated: int) -> bool:
+    """Whether the last two IIs are the estimated one."""
+    return len(intervals) > 1 and all(close(i, estimated) for i in intervals[-2:])
+
+
+def check_interval(intervals: Sequence[int], estimated: int) -> int:
+    """The last of simulated IIs. Raises VerificationError unless it is the estimated one."""
+    if not close(intervals[-1], estimated):
+        raise VerificationError(
+            f"II {intervals[-1]} cycles in simulation, {estimated} by the estimate; "
+            f"frame after frame: {list(intervals)}"
+        )
+    return intervals[-1]
 
 
 def bypass_fifos(model: ModelWrapper) -> dict[str, str]:
@@ -106,7 +119,7 @@ def bypass_fifos(model: ModelWrapper) -> dict[str, str]:
             continue
         for tensor, other in zip(node.input, reversed(node.input), strict=True):
             origin = graph.producer[tensor]
-            while base_op(origin.op_type) in PLUMBING:
+            while base_op(origin.op_type) in INSERTED_OPS:
                 origin = graph.producer[origin.input[0]]
             if base_op(origin.op_type) == "DuplicateStreams":
                 found[graph.producer[tensor].name] = graph.producer[other].name

@@ -56,9 +56,23 @@ class Graph:
     def shape(self, tensor: str) -> list[int]:
         return self._shapes[tensor]
 
+    def declare_like(self, tensor: str, name: str) -> None:
+        """Declare `name` in the model as a tensor of the shape, data type and layout of `tensor`."""
+        self.model.set_tensor_shape(name, self.shape(tensor))
+        self.model.set_tensor_datatype(name, self.model.get_tensor_datatype(tensor))
+        if (layout := self.model.get_tensor_layout(tensor)) is not None:
+            self.model.set_tensor_layout(name, layout)
+
     def dynamic_inputs(self, node: NodeProto) -> list[str]:
         """The inputs of a node that are not constants."""
         return [tensor for tensor in node.input if tensor and not self.is_constant(tensor)]
+
+
+def set_nodes(model: ModelWrapper, nodes: Iterable[NodeProto]) -> None:
+    """Make these the nodes of a model. Its own may be among them: protobuf clears those with the old list."""
+    copies = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del model.graph.node[:]
+    model.graph.node.extend(copies)
 
 
 def integer_type(lo: int, hi: int) -> BaseDataType:

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from qonnx.core.modelwrapper import ModelWrapper
 
-from finn_flow.backends import base_op, layer_instance
-from finn_flow.netlist import CORE, FIFO, MODULES, TOP, accelerator, dataflow
-
-RTL = Path(__file__).parent / "rtl"
+from finn_flow.backends import FIFO, base_op, layer_instance
+from finn_flow.netlist import CORE, MODULES, TOP, accelerator, dataflow
+from finn_flow.ops.rtl_layer import RTL
 
 
 def write_layers(model: ModelWrapper, folder: Path, advance: Callable[[int], None]) -> list[Path]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 
-from finn_flow.backends import base_op, layer_instance
+from finn_flow.backends import FIFO, base_op, layer_instance
 from finn_flow.graph import Graph
 from finn_flow.ops.verilog import Pins, instance, module, padded
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from finn_flow.ops.rtl_layer import RtlLayer
 
 CORE, TOP = "dataflow", "accelerator"
-FIFO = "StreamingFIFO"
 MODULES = ("fifo", "width_converter", "stream_in", "stream_out")  # that these two need beside the layers'
 FRAMES_IN_FLIGHT = 64  # frames that may be inside at a time; more wait at the input
 DMA_BITS = 32  # least width of a DMA's stream
@@ -56,20 +55,19 @@ def output_stream(model: ModelWrapper) -> DmaStream:
 def dataflow(model: ModelWrapper) -> str:
     """dataflow.v for a graph of specialised layers and FIFOs."""
     graph = Graph(model)
-    layers = {node.name: layer_instance(node) for node in graph.nodes}
-    in_bits, out_bits = _end_widths(graph, layers)
+    first, last = end_layers(graph)
+    in_bits, out_bits = int(first.get_instream_width()), int(last.get_outstream_width())
     body = [_wires("pixels", in_bits), *_assign_ends(graph, in_bits, out_bits)]
     for node in graph.nodes:
-        body += _layer(graph, node, layers[node.name])
+        body += _layer(graph, node, layer_instance(node))
     head = "// Generated: the layers of the accelerator, and the FIFOs between them."
     ends = {"s_axis_0": padded(in_bits), "m_axis_0": padded(out_bits)}
     return module(CORE, ends, body, head)
 
 
-def _end_widths(graph: Graph, layers: dict[str, RtlLayer]) -> tuple[int, int]:
-    """Bits of the first layer's input and of the last layer's output."""
-    first, last = graph.consumers[graph.input][0], graph.producer[graph.output]
-    return int(layers[first.name].get_instream_width()), int(layers[last.name].get_outstream_width())
+def end_layers(graph: Graph) -> tuple[RtlLayer, RtlLayer]:
+    """The first layer and the last."""
+    return layer_instance(graph.consumers[graph.input][0]), layer_instance(graph.producer[graph.output])
 
 
 def _assign_ends(graph: Graph, in_bits: int, out_bits: int) -> list[str]:
@@ -122,10 +120,10 @@ def _layer(graph: Graph, node: NodeProto, layer: RtlLayer) -> list[str]:
 def accelerator(model: ModelWrapper, interval: int) -> str:
     """accelerator.v. interval: II in cycles, which the input stream must keep up with."""
     graph = Graph(model)
-    layers = {node.name: layer_instance(node) for node in graph.nodes}
-    in_bits, out_bits = _end_widths(graph, layers)
+    first, last = end_layers(graph)
+    in_bits, out_bits = int(first.get_instream_width()), int(last.get_outstream_width())
     source, sink = input_stream(model, interval), output_stream(model)
-    accumulator = layers[graph.producer[graph.output].name].get_output_datatype()
+    accumulator = last.get_output_datatype()
     into = {"IN_BITS": source.bits, "OUT_BITS": in_bits, "BEATS": source.beats}
     out_of = {
         "PE": out_bits // accumulator.bitwidth(),

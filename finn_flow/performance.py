@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from qonnx.core.modelwrapper import ModelWrapper
 
-from finn_flow.backends import base_op, layer_instance
+from finn_flow.backends import CONVERTER, base_op, layer_instance
 
 if TYPE_CHECKING:
     from finn.custom_op.fpgadataflow.hwcustomop import HWCustomOp
-
-CONVERTER = "StreamingDataWidthConverter"
 
 
 def instance_cycles(layer: HWCustomOp) -> int:

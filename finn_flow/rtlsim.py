@@ -72,9 +72,7 @@ def simulate_accelerator(build: Path, pixels: NDArray[np.int8], trace: Path) -> 
     library = build_accelerator(read_sources(layers), read_sources(netlist), trace=True)
     interval = max(layer_cycles(ModelWrapper(str(layers / MODEL))).values())
     with Accelerator(library, layers, ModelWrapper(str(netlist / MODEL)), trace) as accelerator:
-        accelerator.simulation.capture()
-        run = accelerator.run(pixels, 100 * (len(pixels) + 2) * interval, 10 * interval)
-        compared = accelerator.compare(pixels, run)
+        run, compared = accelerator.checked_run(pixels, interval)
     return (
         f"accelerator: {compared:,} integers of {len(pixels)} frames equal; latency {run.latency:,} cycles, "
         f"{run.intervals[-1]:,} from frame to frame"

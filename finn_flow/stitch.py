@@ -16,8 +16,8 @@ from pathlib import Path
 
 from qonnx.core.modelwrapper import ModelWrapper
 
-from finn_flow.backends import layer_instance
 from finn_flow.graph import Graph
+from finn_flow.netlist import end_layers
 
 SOURCE_LIST = "all_verilog_srcs.txt"
 PATIENCE = 10  # intervals without a beat in or out before FINN gives a simulation up
@@ -47,9 +47,7 @@ def set_stitch_metadata(model: ModelWrapper, sources: Sequence[Path], wrapper: P
 
 def interfaces(model: ModelWrapper) -> dict[str, list[str] | list[tuple[str, int]]]:
     """Ports of dataflow.v by protocol, in FINN's form: streams with the bits of TDATA."""
-    graph = Graph(model)
-    first = layer_instance(graph.consumers[graph.input][0])
-    last = layer_instance(graph.producer[graph.output])
+    first, last = end_layers(Graph(model))
     return {
         "clk": ["ap_clk"],
         "rst": ["ap_rst_n"],

@@ -94,14 +94,19 @@ class Accelerator:
         self.start(pixels, pace)
         return self.finish(len(pixels), max_cycles, idle_cycles)
 
-    def finish(self, frames: int, max_cycles: int, idle_cycles: int = 10_000) -> Run:
-        """Let `frames` frames since the reset come out."""
-        sim = self.simulation
-        beats = frames * self.embedding
+    def advance(self, frames: int, max_cycles: int, idle_cycles: int = 10_000) -> int:
+        """Go on until `frames` frames since the reset are out; the cycle of their last beat."""
         try:
-            sim.run({SINK: beats}, max_cycles, idle_cycles)
+            self.simulation.run({SINK: frames * self.embedding}, max_cycles, idle_cycles)
         except StalledError as error:
             raise StalledError(f"{error}; {self.blocked()}") from None
+        return int(self.simulation.cycles(SINK)[-1])
+
+    def finish(self, frames: int, max_cycles: int, idle_cycles: int = 10_000) -> Run:
+        """Let `frames` frames since the reset, which are all, come out."""
+        sim = self.simulation
+        self.advance(frames, max_cycles, idle_cycles)
+        beats = frames * self.embedding
         data, cycles = sim.read(SINK)
         if sim.lasts(SINK) != [beats - 1]:
             raise VerificationError(f"output TLAST on beats {sim.lasts(SINK)}, not on {beats - 1} alone")
@@ -134,6 +139,16 @@ class Accelerator:
         tap = self.taps()[fifo]
         return wire_order(self._graph, self.fifos[fifo].inputs[0], tap.bits)
 
+    def checked_run(self, pixels: NDArray, interval: int) -> tuple[Run, int]:
+        """Run frames at full rate and compare every stream; the run, and how many elements were compared.
+
+        interval: II in cycles, for the limits. Raises as `run` and `compare`.
+        """
+        self.simulation.capture()
+        run = self.run(pixels, 100 * (len(pixels) + 2) * interval, 10 * interval)
+        self.simulation.capture(False)
+        return run, self.compare(pixels, run)
+
     def compare(self, pixels: NDArray, run: Run) -> int:
         """Compare what `run` put through every FIFO, and its output, with the executor; elements compared.
 
@@ -145,14 +160,11 @@ class Accelerator:
         compared = 0
         for name, tap in self.taps().items():
             order = orders[name]
-            want = expected[order.tensor].reshape(len(pixels), -1)[:, order.positions]
+            want = order.on_wires(expected[order.tensor])
             got = order.elements(self.simulation.captured(tap)).reshape(-1, len(order.positions))
             compare_stream(order, got, want)
             compared += want.size
-        output = self.executor.outputs[0]
-        want = expected[output].reshape(len(pixels), -1)
-        last = self.executor.producers[output].name
-        positions = np.arange(want.shape[1])
-        order = WireOrder(last, output, INT32, True, 1, (1, 1, 1, want.shape[1]), positions)
+        order = wire_order(self._graph, self.executor.outputs[0], INT32)
+        want = order.on_wires(expected[order.tensor])
         compare_stream(order, run.accumulators, want)
         return compared + want.size

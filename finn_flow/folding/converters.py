@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from onnx import NodeProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 
-from finn_flow.backends import layer_instance
+from finn_flow.backends import CONVERTER, layer_instance
 from finn_flow.folding.solver import Folding
-from finn_flow.graph import FINN, Graph
-from finn_flow.performance import CONVERTER
+from finn_flow.graph import FINN, Graph, set_nodes
 
 
 @dataclass(frozen=True)
@@ -63,20 +62,15 @@ def insert_width_converters(model: ModelWrapper) -> ModelWrapper:
     nodes = []
     for node in graph.nodes:
         nodes += [node, *(converters[tensor] for tensor in node.output if tensor in converters)]
-    copies = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
-    del model.graph.node[:]
-    model.graph.node.extend(copies)
+    set_nodes(model, nodes)
     return model
 
 
 def _converter(graph: Graph, mismatch: Mismatch, number: int) -> NodeProto:
     """The converter for a stream; its output tensor is declared in the model."""
-    model, tensor, output = graph.model, mismatch.tensor, f"{mismatch.tensor}.resized"
-    shape, datatype = graph.shape(tensor), model.get_tensor_datatype(tensor)
-    model.set_tensor_shape(output, shape)
-    model.set_tensor_datatype(output, datatype)
-    if (layout := model.get_tensor_layout(tensor)) is not None:
-        model.set_tensor_layout(output, layout)
+    tensor, output = mismatch.tensor, f"{mismatch.tensor}.resized"
+    graph.declare_like(tensor, output)
+    shape, datatype = graph.shape(tensor), graph.model.get_tensor_datatype(tensor)
     return helper.make_node(
         CONVERTER,
         [tensor],

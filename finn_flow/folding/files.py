@@ -19,7 +19,7 @@ from typing import Any
 from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 
-from finn_flow.backends import base_op, layer_instance
+from finn_flow.backends import INSERTED_OPS, base_op, layer_instance
 from finn_flow.folding.groups import is_coupled
 from finn_flow.folding.rules import Assignment, parallelism
 from finn_flow.folding.solver import Folding
@@ -28,7 +28,6 @@ from finn_flow.resources import layer_attributes
 from model.errors import UserError
 
 FIELD = "folding_config_file"
-INSERTED_OPS = ("StreamingFIFO", "StreamingDataWidthConverter")
 FUSED_OPS = ("FMPadding",)  # gone from a graph whose window generators pad by themselves
 OPTIONAL = {"parallel_window": 0}  # as FINN has it where a file is silent
 

@@ -6,7 +6,7 @@ from onnx import NodeProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.base import Transformation
 
-from finn_flow.graph import Graph, attribute
+from finn_flow.graph import Graph, attribute, set_nodes
 
 KEPT = (
     *("ConvKernelDim", "IFMChannels", "OFMDim", "Stride", "Dilation", "depthwise"),
@@ -27,9 +27,7 @@ class FuseWindowPadding(Transformation):
             for node in graph.nodes
             if node.name not in gone
         ]
-        copies = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
-        del model.graph.node[:]
-        model.graph.node.extend(copies)
+        set_nodes(model, nodes)
         return model, False
 
 

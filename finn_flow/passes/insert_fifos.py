@@ -8,10 +8,9 @@ from onnx import NodeProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.base import Transformation
 
-from finn_flow.backends import CLASSES, layer_instance
-from finn_flow.graph import Graph
+from finn_flow.backends import CLASSES, FIFO, layer_instance
+from finn_flow.graph import Graph, set_nodes
 
-FIFO = "StreamingFIFO"
 LEAST_DEPTH = 2  # a word a cycle, and no combinational path between two layers
 
 
@@ -39,16 +38,13 @@ class InsertFifos(Transformation):
                 consumer.input[list(consumer.input).index(tensor)] = fifo.output[0]
                 nodes.append(fifo)
                 count += 1
-        copies = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
-        del model.graph.node[:]
-        model.graph.node.extend(copies)
+        set_nodes(model, nodes)
         return model, False
 
     def _fifo(self, graph: Graph, producer: NodeProto, index: int, number: int) -> NodeProto:
-        model, tensor = graph.model, producer.output[index]
-        output, datatype = f"{tensor}.fifo", model.get_tensor_datatype(tensor)
-        model.set_tensor_shape(output, graph.shape(tensor))
-        model.set_tensor_datatype(output, datatype)
+        tensor = producer.output[index]
+        output = f"{tensor}.fifo"
+        graph.declare_like(tensor, output)
         op_type, domain = CLASSES["rtl"][FIFO]
         return helper.make_node(
             op_type,
@@ -60,6 +56,6 @@ class InsertFifos(Transformation):
             depth=max(LEAST_DEPTH, self.depths.get(tensor, 0)),
             folded_shape=[int(size) for size in layer_instance(producer).get_folded_output_shape(index)],
             normal_shape=graph.shape(tensor),
-            dataType=datatype.name,
+            dataType=graph.model.get_tensor_datatype(tensor).name,
             ram_style="auto",
         )

@@ -10,7 +10,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.base import Transformation
 
 from finn_flow.boards import DspBlock
-from finn_flow.graph import Graph, attribute, integer_type
+from finn_flow.graph import Graph, attribute, integer_type, set_nodes
 from finn_flow.passes.accumulators import output_range
 from finn_flow.passes.requant_parameters import find_requant_parameters
 from finn_flow.resources import estimate, layer_attributes
@@ -37,9 +37,7 @@ class ReplaceThresholdsByRequant(Transformation):
             candidate = _requant(graph, node) if node.op_type == "Thresholding" else None
             cheaper = candidate is not None and _luts(model, candidate) < _luts(model, node)
             nodes.append(candidate if candidate is not None and cheaper else node)
-        copies = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
-        del model.graph.node[:]
-        model.graph.node.extend(copies)
+        set_nodes(model, nodes)
         _drop_unused_constants(model)
         return model, False
 
