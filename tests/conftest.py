@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as in the Makefile; read when torch is first imported
 os.environ.setdefault("QMFN_CACHE", str(Path(__file__).parents[1] / ".simulation_cache"))  # not the user's
+
+
+@pytest.fixture(scope="module")
+def finn_on_verilator() -> Iterator[None]:
+    """FINN's rtlsim on Verilator, and as it was before when a module's tests are done."""
+    from finn_flow.finn_env import prepare_finn
+    from verification.verilator import install
+
+    prepare_finn()
+    import finn.xsi
+
+    before = {name: vars(finn.xsi)[name] for name in finn.xsi._LAZY_NAMES}
+    install()
+    yield
+    vars(finn.xsi).update(before)
+
 
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)

@@ -20,6 +20,7 @@ import pytest
 from numpy.typing import NDArray
 
 from verification.errors import VerificationError
+from verification.packing import pack
 from verification.verilator.build import Design, build
 from verification.verilator.simulation import Simulation
 
@@ -113,6 +114,18 @@ class Bench:
             port: when for port, (_, when) in read.items()
         }
 
+    def fill(self, case: str, inputs: Mapping[str, NDArray[np.uint8]], cycles: int) -> None:
+        """Reset, and offer `inputs` for some cycles to a case whose outputs are not taken."""
+        sim = self.simulation
+        sim.reset()
+        for port in sim.outputs:
+            if port.name.startswith(f"{case}_m_"):
+                sim.stall(port.name, 1, 1.0)
+        for name, beats in inputs.items():
+            sim.stall(f"{case}_{name}", 0, 0.0)
+            sim.push(f"{case}_{name}", beats)
+        sim.idle(cycles)
+
     def _nothing_left(
         self, case: str, inputs: Mapping[str, NDArray[np.uint8]], outputs: Mapping[str, int]
     ) -> None:
@@ -122,6 +135,11 @@ class Bench:
             assert sim.beats(f"{case}_{port}") == expected, f"{case}: beats left over on {port}"
         for port, beats in inputs.items():
             assert sim.beats(f"{case}_{port}") == len(beats), f"{case}: {port} was not taken to the end"
+
+
+def memory_file(words: NDArray[np.int64], bits: int) -> str:
+    """Text for $readmemh of words (depth, elements) of `bits` each, the first in the lowest bits."""
+    return "".join(f"{word[::-1].tobytes().hex()}\n" for word in pack(words, bits))
 
 
 def elaboration_error(

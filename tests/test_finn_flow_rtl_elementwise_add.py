@@ -116,14 +116,9 @@ def test_one_stream_alone_is_not_taken(bench: Bench, early: int) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 def test_correct_after_a_reset_with_a_word_inside(bench: Bench, name: str) -> None:
-    x, sim = operands(name, 6), bench.simulation
-    sim.reset()
-    sim.stall(f"{name}_m_axis", 1, 1.0)
-    for port, words in beats(name, x).items():
-        sim.stall(f"{name}_{port}", 0, 0.0)
-        sim.push(f"{name}_{port}", words[5:9])
-    sim.idle(20)
-    assert sim.beats(f"{name}_s_axis_0") == 1
+    x = operands(name, 6)
+    bench.fill(name, {port: words[5:9] for port, words in beats(name, x).items()}, 20)
+    assert bench.simulation.beats(f"{name}_s_axis_0") == 1
     assert (run(bench, name, x)[0] == gold(name, x)).all()
 
 

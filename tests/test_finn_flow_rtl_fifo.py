@@ -69,11 +69,7 @@ def test_it_holds_its_depth_and_no_more(bench: Bench, model: Bench, case: str) -
     depth = int(CASES[case].parameters["DEPTH"])
     for each in (bench, model):
         sim = each.simulation
-        sim.reset()
-        sim.push(f"{case}_s_axis", words(case, 2 * depth, 3))
-        sim.stall(f"{case}_s_axis", 0, 0)
-        sim.stall(f"{case}_m_axis", 1, 1.0)
-        sim.idle(3 * depth + 9)
+        each.fill(case, {"s_axis": words(case, 2 * depth, 3)}, 3 * depth + 9)
         assert sim.beats(f"{case}_s_axis") == depth
         assert sim.beats(f"{case}_m_axis") == 0
         tap = next(tap for tap in sim.taps() if tap.name.endswith(case))
@@ -84,10 +80,7 @@ def test_it_holds_its_depth_and_no_more(bench: Bench, model: Bench, case: str) -
 def test_the_model_holds_what_it_is_told(model: Bench, limit: int) -> None:
     sim = model.simulation
     sim.limit("TOP.bench.d33_w8", limit)
-    sim.reset()
-    sim.push("d33_w8_s_axis", words("d33_w8", 40, 3))
-    sim.stall("d33_w8_m_axis", 1, 1.0)
-    sim.idle(60)
+    model.fill("d33_w8", {"s_axis": words("d33_w8", 40, 3)}, 60)
     assert sim.beats("d33_w8_s_axis") == limit
     sim.limit("TOP.bench.d33_w8", 0)
     sim.reset()

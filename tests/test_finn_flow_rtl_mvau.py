@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.rtl_bench import STALLS, Bench, Case, Stall, elaboration_error
+from tests.rtl_bench import STALLS, Bench, Case, Stall, elaboration_error, memory_file
 from verification.errors import VerificationError
 from verification.packing import pack, unpack
 from verification.verilator.simulation import Simulation, StalledError
@@ -75,8 +75,7 @@ def weights(shape: Shape, seed: int = 1) -> NDArray[np.int64]:
 def memory(shape: Shape, matrix: NDArray[np.int64]) -> str:
     """The memory file: word n * SF + f holds W[n * PE + p][f * SIMD + s], s fastest."""
     words = matrix.reshape(shape.passes, shape.pe, shape.steps, shape.simd).transpose(0, 2, 1, 3)
-    packed = pack(words.reshape(shape.passes * shape.steps, -1), shape.bits[0])
-    return "".join(bytes(word[::-1]).hex() + "\n" for word in packed)
+    return memory_file(words.reshape(shape.passes * shape.steps, -1), shape.bits[0])
 
 
 def case(name: str, shape: Shape, matrix: NDArray[np.int64]) -> Case:
@@ -164,11 +163,7 @@ def test_a_stalled_sink_is_waited_for_with_a_full_pipeline(bench: Bench) -> None
     for name in ("single", "one_step", "one_of_both"):
         shape = SHAPES[name]
         sim = bench.simulation
-        sim.reset()
-        sim.push(f"{name}_s_axis", beats(shape, activations(shape, 5, 60)))
-        sim.stall(f"{name}_s_axis", 0, 0.0)
-        sim.stall(f"{name}_m_axis", 1, 1.0)
-        sim.idle(400)
+        bench.fill(name, {"s_axis": beats(shape, activations(shape, 5, 60))}, 400)
         assert sim.beats(f"{name}_s_axis") == -(-shape.latency // shape.passes)
         assert sim.beats(f"{name}_m_axis") == 0
 
@@ -176,12 +171,8 @@ def test_a_stalled_sink_is_waited_for_with_a_full_pipeline(bench: Bench) -> None
 @pytest.mark.parametrize("name", SHAPES)
 def test_reset_forgets_half_a_vector(bench: Bench, name: str) -> None:
     shape = SHAPES[name]
-    sim = bench.simulation
-    sim.reset()
-    sim.push(f"{name}_s_axis", beats(shape, activations(shape, 3))[: shape.steps + shape.steps // 2])
-    sim.stall(f"{name}_s_axis", 0, 0.0)
-    sim.stall(f"{name}_m_axis", 1, 1.0)
-    sim.idle(shape.steps + 3)
+    part = beats(shape, activations(shape, 3))[: shape.steps + shape.steps // 2]
+    bench.fill(name, {"s_axis": part}, shape.steps + 3)
     vectors = activations(shape, 4)
     got, _ = run(bench, name, beats(shape, vectors), VECTORS * shape.passes)
     assert (got == vectors @ weights(shape).T).all()

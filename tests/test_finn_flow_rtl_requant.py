@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from finn_flow.ops.requant import requantise
-from tests.rtl_bench import STALLS, Bench, Case, elaboration_error
+from tests.rtl_bench import STALLS, Bench, Case, elaboration_error, memory_file
 from verification.errors import VerificationError
 from verification.packing import pack, unpack
 from verification.verilator.simulation import StalledError
@@ -46,8 +46,7 @@ class Layer:
         lane_bits = scale_bits + bias_bits + self["SHIFT_BITS"]
         lanes = self.scale & (2**scale_bits - 1) | (self.bias & (2**bias_bits - 1)) << scale_bits
         lanes |= self.shift << (scale_bits + bias_bits)
-        words = pack(lanes.reshape(-1, self["PE"]), lane_bits)
-        return "".join(f"{word[::-1].tobytes().hex()}\n" for word in words)
+        return memory_file(lanes.reshape(-1, self["PE"]), lane_bits)
 
     def inputs(self, pixels: int, seed: int) -> NDArray:
         """(pixels, C), evenly over the range of the type, both ends included."""
@@ -157,13 +156,8 @@ def test_a_word_a_cycle_after_the_latency(bench: Bench, name: str) -> None:
 @pytest.mark.parametrize("name", LAYERS)
 def test_correct_after_a_reset_in_mid_pixel(bench: Bench, name: str) -> None:
     x = LAYERS[name].inputs(PIXELS, 6)
-    sim = bench.simulation
-    sim.reset()
-    sim.stall(f"{name}_s_axis", 0, 0.0)
-    sim.stall(f"{name}_m_axis", 1, 1.0)
-    sim.push(f"{name}_s_axis", beats(name, x)[: LATENCY + 2])
-    sim.idle(20)
-    assert sim.beats(f"{name}_s_axis") == LATENCY  # the pipeline is full
+    bench.fill(name, {"s_axis": beats(name, x)[: LATENCY + 2]}, 20)
+    assert bench.simulation.beats(f"{name}_s_axis") == LATENCY  # the pipeline is full
     assert (run(bench, name, x)[0] == LAYERS[name].gold(x)).all()
 
 

@@ -151,13 +151,8 @@ def test_a_word_a_cycle_after_the_latency(bench: Bench, name: str) -> None:
 @pytest.mark.parametrize("name", LAYERS)
 def test_correct_after_a_reset_in_mid_pixel(bench: Bench, name: str) -> None:
     x = LAYERS[name].inputs(PIXELS, 6)
-    sim = bench.simulation
-    sim.reset()
-    sim.stall(f"{name}_s_axis", 0, 0.0)
-    sim.stall(f"{name}_m_axis", 1, 1.0)
-    sim.push(f"{name}_s_axis", beats(name, x)[:20])
-    sim.idle(30)
-    assert sim.beats(f"{name}_s_axis") == LAYERS[name]["STAGES"] + 1  # the pipeline is full
+    bench.fill(name, {"s_axis": beats(name, x)[:20]}, 30)
+    assert bench.simulation.beats(f"{name}_s_axis") == LAYERS[name]["STAGES"] + 1  # the pipeline is full
     assert (run(bench, name, x)[0] == LAYERS[name].gold(x)).all()
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.rtl_bench import STALLS, Bench, Case, Stall, elaboration_error
+from tests.rtl_bench import STALLS, Bench, Case, Stall, elaboration_error, memory_file
 from verification.packing import pack, unpack
 from verification.verilator.simulation import StalledError
 
@@ -73,8 +73,7 @@ def weights(shape: Shape) -> NDArray[np.int64]:
 def memory(shape: Shape, taps: NDArray[np.int64]) -> str:
     """The memory file: word g * SF + f holds W[g * PE + p][f * SIMD + k], k fastest."""
     words = taps.reshape(shape.groups, shape.pe, shape.steps, shape.simd).transpose(0, 2, 1, 3)
-    packed = pack(words.reshape(shape.groups * shape.steps, -1), shape.bits[0])
-    return "".join(bytes(word[::-1]).hex() + "\n" for word in packed)
+    return memory_file(words.reshape(shape.groups * shape.steps, -1), shape.bits[0])
 
 
 def case(name: str, shape: Shape, taps: NDArray[np.int64]) -> Case:
@@ -158,12 +157,8 @@ def test_a_beat_a_cycle(bench: Bench, name: str) -> None:
 @pytest.mark.parametrize("name", SHAPES)
 def test_reset_forgets_half_a_pixel(bench: Bench, name: str) -> None:
     shape = SHAPES[name]
-    sim = bench.simulation
-    sim.reset()
-    sim.push(f"{name}_s_axis", beats(shape, windows(shape, 3))[: shape.steps + shape.steps // 2])
-    sim.stall(f"{name}_s_axis", 0, 0.0)
-    sim.stall(f"{name}_m_axis", 1, 1.0)
-    sim.idle(shape.steps + 3)
+    part = beats(shape, windows(shape, 3))[: shape.steps + shape.steps // 2]
+    bench.fill(name, {"s_axis": part}, shape.steps + 3)
     pixels = windows(shape, 4)
     got, _ = run(bench, name, beats(shape, pixels), PIXELS * shape.groups)
     assert (got == sums(shape, pixels)).all()

@@ -138,10 +138,7 @@ def test_the_buffer_fills_while_the_sink_waits(bench: Bench, case: str, words: i
     """It holds what the formula says, less the pad before the first word."""
     shape, flags = SHAPES[case]
     sim = bench.simulation
-    sim.reset()
-    sim.push(f"{case}_s_axis", shape.beats(shape.frames(3, seed=4)))
-    sim.stall(f"{case}_m_axis", 1, 1.0)
-    sim.idle(600)
+    bench.fill(case, {"s_axis": shape.beats(shape.frames(3, seed=4))}, 600)
     size, _ = window_words(shape, flags["GAPLESS"], flags["DEPTHWISE"])
     assert sim.beats(f"{case}_s_axis") == words == size - shape.PAD * (shape.W + 1) * shape.groups
 

@@ -119,11 +119,7 @@ def test_the_rows_fill_while_the_sink_waits(bench: Bench, case: str) -> None:
     """KERNEL rows, pad among them, and as far into the next one as the reader is: two words past its stop."""
     shape = SHAPES[case]
     sim = bench.simulation
-    sim.reset()
-    sim.push(f"{case}_s_axis", shape.beats(shape.frames(3, seed=4)))
-    sim.stall(f"{case}_s_axis", 0, 0.0)
-    sim.stall(f"{case}_m_axis", 1, 1.0)
-    sim.idle(600)
+    bench.fill(case, {"s_axis": shape.beats(shape.frames(3, seed=4))}, 600)
     rows = shape.KERNEL - shape.PAD
     words = (rows * shape.W + rows - 1) * shape.groups + 2
     assert sim.beats(f"{case}_s_axis") == words

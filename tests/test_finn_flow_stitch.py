@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 from ast import literal_eval
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from qonnx.core.modelwrapper import ModelWrapper
 
-from finn_flow.finn_env import prepare_finn
 from finn_flow.hardware import write_netlist
 from finn_flow.passes.insert_fifos import InsertFifos
 from finn_flow.simulate import frame_caps
 from finn_flow.stitch import set_stitch_metadata
 from tests.accelerators import Generated, copy, generate
 from verification.executor import Executor
-from verification.verilator import install
 
 FRAMES = 3
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _installed() -> Iterator[None]:
-    import finn.xsi
-
-    prepare_finn()
-    before = {name: vars(finn.xsi)[name] for name in finn.xsi._LAZY_NAMES}
-    install()
-    yield
-    vars(finn.xsi).update(before)
+pytestmark = pytest.mark.usefixtures("finn_on_verilator")
 
 
 @pytest.fixture(scope="module")

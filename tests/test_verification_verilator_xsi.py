@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from finn_flow.passes.specialize_layers import SpecializeLayers
 from tests import hw_graphs
 from tests.hw_graphs import HardwareGraph
 from verification.errors import VerificationError
-from verification.verilator import build, install, patches, xsi
+from verification.verilator import build, patches, xsi
 from verification.verilator.patches import PATCHES, Patch, patched
 from verification.verilator.simulation import StalledError
 
@@ -27,15 +26,7 @@ VERSAL = "xcvc1902-vsva2197-2MP-e-S"
 LATENCY = 50  # cycles beyond FINN's estimate: reset, pipelines
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _installed() -> Iterator[None]:
-    import finn.xsi
-
-    prepare_finn()
-    before = {name: vars(finn.xsi)[name] for name in finn.xsi._LAZY_NAMES}
-    install()
-    yield
-    vars(finn.xsi).update(before)
+pytestmark = pytest.mark.usefixtures("finn_on_verilator")
 
 
 def fold(model: ModelWrapper, folding: dict[str, dict[str, Any]]) -> None:
