@@ -12,8 +12,9 @@ from finn_flow.performance import layer_cycles, network_performance
 from finn_flow.resources import layer_resources
 
 RESOURCE_NOTE = (
-    "Analytic, per layer, from its attributes; no synthesis has checked it. FIFOs are not counted: their "
-    "depths come from simulation."
+    "Analytic, per layer, from its attributes; no synthesis has checked it. MVAUs are priced with several "
+    "products a DSP, as FINN's packs them; the RTL takes one DSP a product so far. FIFOs are not counted: "
+    "their depths come from simulation."
 )
 
 

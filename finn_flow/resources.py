@@ -1,10 +1,11 @@
 """What a layer costs on the device at a folding: analytic, uncalibrated; replaced by synthesis later.
 
 Pure functions of a layer's attributes, one per op, so that a folding can be priced without touching the
-graph. DSPs follow from the structure of FINN's `mvu.sv` (4-bit 8x8: 16, 8-bit 8x8: 32, as synthesised) and
-memories from their geometry. The LUTs and flip-flops of logic are round constants that follow a handful of
-Yosys syntheses, not a fit: expect tens of per cent a layer. FIFOs are not counted: their depths come from
-simulation, a later step. The clock does not enter.
+graph. DSPs follow from the structure of FINN's `mvu.sv` (4-bit 8x8: 16, 8-bit 8x8: 32, as synthesised), whose
+packing our `dot_product.sv` still lacks (one a product: 64), and memories from their geometry. The LUTs and
+flip-flops of logic are round constants that follow a handful of Yosys syntheses, not a fit: expect tens of
+per cent a layer. FIFOs are not counted: their depths come from simulation, a later step. The clock does not
+enter.
 """
 
 from __future__ import annotations
