@@ -1,0 +1,79 @@
+"""The device: the only module that talks to pynq. Programs the bitfile, hands out buffers and the DMA.
+
+Written for pynq 3.0.1 and later. pynq is imported when a board is opened, so that all else works without it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from driver.deploy import Deployment
+from driver.errors import ClosedError, DeployError, DeviceError
+
+MAIN_CLOCK = 0  # the PL clock that the design runs on
+
+
+class Board:
+    """A device programmed with the bitfile of a deployment.
+
+    device: a `pynq.Device`; None: pynq's active one. A device that emulates names in its attribute
+    `emulated_bitfile` what pynq shall load in place of the bitfile, which then need not be built.
+    """
+
+    def __init__(self, deployment: Deployment, device: Any = None) -> None:
+        try:
+            import pynq
+            import pynq.lib.dma
+        except ImportError as error:
+            raise DeviceError(f"pynq cannot be imported ({error}); install it (see README.md)") from None
+        self._pynq = pynq
+        try:
+            self.device = pynq.Device.active_device if device is None else device
+        except RuntimeError:
+            raise DeviceError("pynq finds no device; run on the board, or on an emulated one") from None
+        emulated = getattr(self.device, "emulated_bitfile", None)
+        bitfile: Path | None = Path(emulated) if emulated else deployment.bitfile
+        if bitfile is None:
+            raise DeployError(f"{deployment.folder}: holds no bitfile; build it where Vivado is on the PATH")
+        self.overlay = pynq.Overlay(str(bitfile), device=self.device)
+        self.dma = self._find_dma(deployment.dma)
+        self._clock_mhz = deployment.clock_mhz
+
+    def _find_dma(self, name: str) -> Any:
+        if name not in self.overlay.ip_dict:
+            raise DeployError(
+                f"{self.overlay.bitfile_name}: no IP {name!r} in its .hwh; copy both files again"
+            )
+        dma = getattr(self.overlay, name)
+        if not isinstance(dma, self._pynq.lib.dma.DMA) or not dma.sendchannel or not dma.recvchannel:
+            raise DeployError(f"{self.overlay.bitfile_name}: {name} is not an AXI DMA with both channels")
+        return dma
+
+    def check_loaded(self) -> None:
+        """Raise ClosedError if another overlay was loaded: the DMA's registers are then something else."""
+        if not self.overlay.is_loaded():
+            raise ClosedError("another overlay was loaded on this device; open the accelerator again")
+
+    def program(self) -> None:
+        """Program the bitfile again: nothing that was inside the accelerator is left."""
+        self.overlay.download()
+
+    def allocate(self, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+        """A buffer that the DMA can reach, at the start of a page. To be given back with `free`."""
+        buffer: np.ndarray = self._pynq.allocate(shape, dtype, target=self.device)
+        return buffer
+
+    @staticmethod
+    def free(buffer: Any) -> None:
+        """Give a buffer back. It must not be used any more."""
+        buffer.freebuffer()
+
+    def clock_mhz(self) -> float:
+        """What the clock of the design really is on a board; elsewhere what it was built for."""
+        if not self._pynq.ps.CPU_ARCH_IS_SUPPORTED or hasattr(self.device, "emulated_bitfile"):
+            return self._clock_mhz
+        return float(getattr(self._pynq.Clocks, f"fclk{MAIN_CLOCK}_mhz"))
