@@ -58,13 +58,13 @@ class FaceAccelerator(IoShapes):
         self._outputs: list[Any] = []
         self._deployment = open_deployment(bitfile_or_deploy_dir)
         self.io_shape_dict = io_shape_dict(self._deployment)
-        self.timeout_s = timeout_s
         self.recoveries = 0  # how often the device had to be brought back
         if timeout_s is not None and not timeout_s > 0:
             raise InputError("timeout_s", timeout_s, "give seconds, more than 0")
         _check_batch_size(batch_size)
         self._board = Board(self._deployment, device)
         self._dma = Dma(self._board.dma)
+        self.timeout_s = self._board.timeout_s if timeout_s is None else timeout_s
         self._allocate(batch_size)
 
     @property

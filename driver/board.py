@@ -21,7 +21,8 @@ class Board:
     """A device programmed with the bitfile of a deployment.
 
     device: a `pynq.Device`; None: pynq's active one. A device that emulates names in its attribute
-    `emulated_bitfile` what pynq shall load in place of the bitfile, which then need not be built.
+    `emulated_bitfile` what pynq shall load in place of the bitfile, which then need not be built, and in
+    `timeout_s` how long a batch may take there at the most.
     """
 
     def __init__(self, deployment: Deployment, device: Any = None) -> None:
@@ -41,6 +42,7 @@ class Board:
             raise DeployError(f"{deployment.folder}: holds no bitfile; build it where Vivado is on the PATH")
         self.overlay = pynq.Overlay(str(bitfile), device=self.device)
         self.dma = self._find_dma(deployment.dma)
+        self.timeout_s: float | None = getattr(self.device, "timeout_s", None)
         self._clock_mhz = deployment.clock_mhz
 
     def _find_dma(self, name: str) -> Any:

@@ -1,7 +1,7 @@
 """A `pynq.Device` whose fabric is one line of numpy: quick enough for tens of thousands of calls.
 
-The real `pynq.Overlay`, `allocate` and `pynq.lib.dma` run on it. Its AXI DMA has the registers of PG021 (direct
-register mode) as far as pynq and the driver use them, and the faults that tests ask for.
+The real `pynq.Overlay`, `allocate` and `pynq.lib.dma` run on it. Its AXI DMA has the registers of PG021
+(direct register mode) as far as pynq and the driver use them, and the faults that tests ask for.
 """
 
 from __future__ import annotations
