@@ -1,8 +1,8 @@
 """Alignment: a photograph and five points in it -> the face as the network was trained to see it.
 
-The similarity transform that brings the points nearest to ArcFace's template (insightface's `norm_crop`), then
-a bilinear warp; what lies outside of the photograph is black. Coordinates are x, y in pixels, whole numbers
-being the centres of pixels, as in OpenCV.
+The similarity transform that brings the points nearest to ArcFace's template (insightface's `norm_crop`),
+then a bilinear warp; what lies outside of the photograph is black. Coordinates are x, y in pixels, whole
+numbers being the centres of pixels, as in OpenCV.
 """
 
 from __future__ import annotations

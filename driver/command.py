@@ -1,7 +1,7 @@
 """The command line: `python -m driver verify A.jpg B.jpg`. `--help` lists the commands.
 
-Every failure is one line on standard error and exit code 2. A pair that does not match, and a face that nobody
-has, is exit code 1.
+Every failure is one line on standard error and exit code 2. A pair that does not match, and a face of nobody
+in the gallery, is exit code 1.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +41,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
+    common, device, faces, threshold, gallery = _parents()
+    top = argparse.ArgumentParser(prog="python -m driver", description="Face recognition on the board.")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(
+        name: str, run: Callable[[argparse.Namespace], int], about: str, *parents: argparse.ArgumentParser
+    ) -> argparse.ArgumentParser:
+        added: argparse.ArgumentParser = commands.add_parser(name, parents=parents, help=about)
+        added.set_defaults(run=run)
+        return added
+
+    command("info", _info, "check the deploy folder and say what is in it", common)
+    command("throughput", _throughput, "measure, in FINN's terms", device)
+    verify = command("verify", _verify, "whether two faces are of one person", faces, threshold)
+    verify.add_argument("first", type=Path)
+    verify.add_argument("second", type=Path)
+    enrol = command("enrol", _enrol, "add a person to a gallery", faces, threshold, gallery)
+    enrol.add_argument("name")
+    enrol.add_argument("images", type=Path, nargs="+")
+    identify = command("identify", _identify, "who of a gallery it is", faces, gallery)
+    identify.add_argument("images", type=Path, nargs="+")
+    add = command("evaluate", _evaluate, "compare with the build's integers; accuracy", device).add_argument
+    add("--images", type=Path, metavar="DIR", help="folder or zip of aligned faces (default: the samples)")
+    add("--expected", type=Path, metavar="FILE", help="integers of the build (default: the samples')")
+    add("--pairs", type=Path, metavar="FILE", help="pairs.txt as LFW has it")
+    add("--flip", action="store_true", help="add the embedding of the mirror image")
+    return top
+
+
+def _parents() -> tuple[argparse.ArgumentParser, ...]:
+    """Options that commands share: of all, of those on the device, with faces, a threshold, a gallery."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
         "--deploy", type=Path, default=Path(), metavar="DIR", help="deploy folder (default: .)"
@@ -50,38 +81,11 @@ def parser() -> argparse.ArgumentParser:
     device.add_argument("--batch-size", type=int, default=16, metavar="N", help="frames sent at a time")
     faces = argparse.ArgumentParser(add_help=False, parents=[device])
     faces.add_argument("--landmarks", type=Path, metavar="FILE", help="a line per image: name, 5 times x y")
-    threshold = {"type": float, "metavar": "COSINE", "help": "default: that of the deployment"}
-
-    top = argparse.ArgumentParser(prog="python -m driver", description="Face recognition on the board.")
-    commands = top.add_subparsers(required=True, metavar="COMMAND")
-    info = commands.add_parser("info", parents=[common], help="check the deploy folder, say what is in it")
-    info.set_defaults(run=_info)
-    throughput = commands.add_parser("throughput", parents=[device], help="measure, in FINN's terms")
-    throughput.set_defaults(run=_throughput)
-    verify = commands.add_parser("verify", parents=[faces], help="whether two faces are of one person")
-    verify.add_argument("first", type=Path)
-    verify.add_argument("second", type=Path)
-    verify.add_argument("--threshold", **threshold)
-    verify.set_defaults(run=_verify)
-    enrol = commands.add_parser("enrol", parents=[faces], help="add a person to a gallery")
-    enrol.add_argument("name")
-    enrol.add_argument("images", type=Path, nargs="+")
-    enrol.add_argument("--threshold", **threshold)
-    enrol.set_defaults(run=_enrol)
-    identify = commands.add_parser("identify", parents=[faces], help="who of a gallery it is")
-    identify.add_argument("images", type=Path, nargs="+")
-    identify.set_defaults(run=_identify)
-    for command in (enrol, identify):
-        command.add_argument("--gallery", type=Path, required=True, metavar="FILE", help="a .npz file")
-    evaluate = commands.add_parser(
-        "evaluate", parents=[device], help="compare with the build's integers; accuracy on pairs"
-    )
-    evaluate.add_argument("--images", type=Path, metavar="DIR", help="folder or zip (default: the samples)")
-    evaluate.add_argument("--expected", type=Path, metavar="FILE", help="integers (default: the samples')")
-    evaluate.add_argument("--pairs", type=Path, metavar="FILE", help="pairs.txt as LFW has it")
-    evaluate.add_argument("--flip", action="store_true", help="add the embedding of the mirror image")
-    evaluate.set_defaults(run=_evaluate)
-    return top
+    threshold = argparse.ArgumentParser(add_help=False)
+    threshold.add_argument("--threshold", type=float, metavar="COSINE", help="default: the deployment's")
+    gallery = argparse.ArgumentParser(add_help=False)
+    gallery.add_argument("--gallery", type=Path, required=True, metavar="FILE", help="a .npz file")
+    return common, device, faces, threshold, gallery
 
 
 def _info(options: argparse.Namespace) -> int:
@@ -127,7 +131,7 @@ def _enrol(options: argparse.Namespace) -> int:
         gallery.enrol(options.name, accelerator.embed(_faces(options, accelerator, options.images)))
     gallery.save(options.gallery)
     print(
-        f"{options.name}: {len(options.images)} enrolled; {len(gallery)} of {len(gallery.names)} people in all"
+        f"{options.name}: {len(options.images)} enrolled; {len(gallery)} faces of {len(gallery.names)} people"
     )
     return SAME
 

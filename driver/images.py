@@ -95,7 +95,7 @@ def _ends(name: str) -> tuple[str, str]:
 def face_of(
     image: Pixels, name: str, size: int, landmarks: Any = None, detect: Detector | None = None
 ) -> Pixels:
-    """The face (size, size, 3) in an image: by its landmarks, else as it is if it has the size, else detected.
+    """The face (size, size, 3): by its landmarks, else the image if it has that size, else detected.
 
     Raises InputError if there is no way to it.
     """

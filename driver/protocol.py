@@ -1,7 +1,7 @@
 """Verification accuracy on pairs of faces by LFW's protocol, and the comparison with expected integers.
 
-The threshold of each fold is the one with which the other folds are judged best; the accuracy is the mean over
-the folds.
+The threshold of each fold is the one with which the other folds are judged best; the accuracy is the mean
+over the folds.
 """
 
 from __future__ import annotations
