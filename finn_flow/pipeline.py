@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Literal
 
 from finn_flow.artifacts import (
+    DRIVER,
     build_folder,
     clean_up,
     code_hash,
     file_hash,
     folder_hashes,
+    json_hash,
+    package_files,
     tool_versions,
     whole_folder,
     write_json,
@@ -58,14 +61,19 @@ class Pipeline:
     ) -> None:
         _check_order(steps)
         self.steps, self.config, self.folder, self.console = tuple(steps), config, folder, console
+        self._folders = {step.name: folder / step.folder for step in self.steps}
         self.files = _input_files(config, images)
         self._file_hashes = {name: _input_hash(path) for name, path in self.files.items()}
+
+    def folder_of(self, step: str) -> Path:
+        """Where a step writes."""
+        return self._folders[step]
 
     def states(self) -> list[StepState]:
         """How every step stands, in order. A step after one that will run again is itself stale."""
         states: dict[str, StepState] = {}
         for step in self.steps:
-            stamp = read_stamp(self.folder / step.name)
+            stamp = read_stamp(self.folder_of(step.name))
             behind = [name for name in step.reads if states[name].state != "done"]
             why = f"{behind[0]} is {states[behind[0]].state}" if stamp and behind else self.why(step)
             state: State = "missing" if stamp is None else "stale" if why else "done"
@@ -83,7 +91,7 @@ class Pipeline:
             raise UserError("--from", start, f"comes after --to {stop}; give an earlier step")
         with build_folder(self.folder):
             for step in self.steps:
-                clean_up(self.folder / step.name)
+                clean_up(self.folder_of(step.name))
             self._refuse_foreign_folders()
             for number, step in enumerate(self.steps[: last + 1]):
                 self._run_or_skip(step, number, forced=number >= first)
@@ -91,7 +99,7 @@ class Pipeline:
 
     def why(self, step: Step) -> str:
         """Why `step` must run, given that those before it are done; empty if it need not."""
-        folder = self.folder / step.name
+        folder = self.folder_of(step.name)
         stamp = read_stamp(folder)
         if stamp is None:
             return "missing"
@@ -109,7 +117,7 @@ class Pipeline:
         for name in step.files:
             inputs[f"{name} file"] = self._file_hashes[name]
         for name in step.reads:
-            stamp = read_stamp(self.folder / name)
+            stamp = read_stamp(self.folder_of(name))
             inputs[f"step {name}"] = stamp.digest if stamp else None
         return inputs
 
@@ -130,7 +138,7 @@ class Pipeline:
         inputs = self._inputs(step)
         context = StepContext(self, step)
         started = time.monotonic()
-        with whole_folder(self.folder / step.name) as out:
+        with whole_folder(self.folder_of(step.name)) as out:
             step.run(context, out)
             outputs = folder_hashes(out, ENGINE_FILES)
             if lacking := [name for name in step.writes if name not in outputs]:
@@ -143,15 +151,17 @@ class Pipeline:
         report = self.folder / "report"
         if not report.is_dir():
             return
-        stamps = {step.name: read_stamp(self.folder / step.name) for step in self.steps}
+        stamps = {step.name: read_stamp(self.folder_of(step.name)) for step in self.steps}
         seconds = {name: stamp.seconds for name, stamp in stamps.items() if stamp is not None}
         write_json(report / TIMES, {**seconds, "total_build_time": round(sum(seconds.values()), 3)})
 
     def _refuse_foreign_folders(self) -> None:
         for step in self.steps:
-            folder = self.folder / step.name
+            folder = self.folder_of(step.name)
             if folder.exists() and not (folder / STAMP).is_file():
-                rule = f"its {step.name}/ was not written by a build; move it or choose another --output-dir"
+                rule = (
+                    f"its {step.folder}/ was not written by a build; move it or choose another --output-dir"
+                )
                 raise UserError("output_dir", str(self.folder), rule)
 
     def _index(self, option: str, name: str | None, default: int) -> int:
@@ -174,6 +184,8 @@ def _input_files(config: BuildConfig, images: Path | None) -> dict[str, Path | N
         raise UserError("--images", str(images), "no such folder; give one that holds images")
     return {
         "checkpoint": config.checkpoint_file,
+        "card": card if (card := config.checkpoint_file.with_suffix(".md")).is_file() else None,
+        "driver": DRIVER,
         "folding": config.folding_file,
         "fifos": config.fifo_file,
         "images": images,
@@ -184,6 +196,8 @@ def _input_hash(path: Path | None) -> object:
     """Hash of a file's contents, or of those of the files in a folder, which are not sought deeper down."""
     if path is None:
         return None
+    if path == DRIVER:
+        return json_hash({str(file): file_hash(path / file) for file in package_files(path)})
     if path.is_dir():
         return {file.name: file_hash(file) for file in sorted(path.iterdir()) if file.is_file()}
     return file_hash(path)

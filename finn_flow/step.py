@@ -42,7 +42,8 @@ class Step:
     run: called with its context and the folder to write in.
     writes: the files it leaves there at the least. reads: earlier steps whose outputs it reads.
     config: names of `BuildConfig` attributes it reads, dotted for one inside a section (`verify.frames`).
-    files: input files it reads, out of `checkpoint`, `folding`, `fifos` and `images`.
+    files: input files it reads, out of `checkpoint`, `card`, `driver`, `folding`, `fifos` and `images`.
+    into: its folder, if that is not called as the step.
     """
 
     name: str
@@ -51,6 +52,12 @@ class Step:
     reads: tuple[str, ...] = ()
     config: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    into: str = ""
+
+    @property
+    def folder(self) -> str:
+        """The name of its folder."""
+        return self.into or self.name
 
 
 class UndeclaredError(RuntimeError):
@@ -83,6 +90,10 @@ class StepContext:
         self.config = cast(BuildConfig, _DeclaredConfig(pipeline.config, step))
         self.results: dict[str, Any] = {}
 
+    def reads(self, step: str) -> bool:
+        """Whether this step declares that it reads that one."""
+        return step in self._step.reads
+
     def path(self, step: str, file: str = "") -> Path:
         """A file that an earlier step wrote, or that step's folder."""
         return self._read(step) / file
@@ -94,7 +105,7 @@ class StepContext:
         return stamp.result
 
     def file(self, name: str) -> Path | None:
-        """An input file (`checkpoint`, `folding`, `fifos`) or the folder `images`; None if not given."""
+        """An input file (`checkpoint`, its `card`, `folding`, `fifos`) or folder (`images`, `driver`)."""
         if name not in self._step.files:
             raise UndeclaredError(self._step, "files", name)
         return self._pipeline.files[name]
@@ -106,7 +117,7 @@ class StepContext:
 
     def seconds(self) -> dict[str, float]:
         """What each earlier step took when it last ran. Not an input: it may differ from run to run."""
-        stamps = {step.name: read_stamp(self._pipeline.folder / step.name) for step in self._pipeline.steps}
+        stamps = {step.name: read_stamp(self._pipeline.folder_of(step.name)) for step in self._pipeline.steps}
         return {name: stamp.seconds for name, stamp in stamps.items() if stamp and name != self._step.name}
 
     def say(self, line: str) -> None:
@@ -124,4 +135,4 @@ class StepContext:
     def _read(self, step: str) -> Path:
         if step not in self._step.reads:
             raise UndeclaredError(self._step, "reads", step)
-        return self._pipeline.folder / step
+        return self._pipeline.folder_of(step)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from finn_flow.artifacts import write_json
+from finn_flow.package import package
 from finn_flow.rtl_steps import fifos, rtl, rtlsim
 from finn_flow.step import Step, StepContext
 
@@ -154,6 +155,15 @@ STEPS: list[Step] = [
         reads=("fold", "rtl", "fifos"),
         config=(*_BOARD, "network.input_size", "verify.rtlsim_frames"),
         files=("images",),
+    ),
+    Step(
+        "package",
+        package,
+        ("manifest.json", "host.npz", "README.md", "samples/expected.npz"),
+        reads=("lower", "fold", "rtlsim"),
+        config=(*_NETWORK, *_BOARD),
+        files=("images", "card", "driver"),
+        into="deploy",
     ),
     Step(
         "report",

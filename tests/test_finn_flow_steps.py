@@ -58,7 +58,7 @@ def read(path: Path) -> dict:
 def test_every_step_leaves_what_it_declares(built: Path) -> None:
     for step in STEPS:
         for file in step.writes:
-            assert (built / step.name / file).is_file(), (step.name, file)
+            assert (built / step.folder / file).is_file(), (step.name, file)
 
 
 def test_every_graph_was_compared_on_every_activation(built: Path) -> None:
