@@ -14,6 +14,9 @@ RUNTIME := requirements.txt requirements-nodeps.txt constraints.txt
 # The environment's stamps carry a checksum of the files it is made from, so that a changed pin remakes it
 # and a mere `git checkout` does not.
 checksum = $(shell cat $(1) | cksum | cut -d' ' -f1)
+DRIVER := driver/requirements.txt driver/constraints.txt
+DRIVER_VENV := .venv-driver
+DRIVER_STAMP := $(DRIVER_VENV)/.stamp-$(call checksum,$(DRIVER))
 RUNTIME_STAMP := $(VENV)/.runtime-$(call checksum,$(RUNTIME))
 DEV_STAMP := $(VENV)/.dev-$(call checksum,$(RUNTIME) requirements-dev.txt)
 
@@ -26,7 +29,7 @@ missing = $(shell { \
 # A failed or interrupted installation leaves nothing behind.
 remove_unless_done = trap 'rm -rf $(1)' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; set -e; rm -rf $(1)
 
-.PHONY: help build test lint format env env-dev lock clean tools
+.PHONY: help build test lint format env env-dev env-driver lock clean tools
 .DEFAULT_GOAL := help
 
 help:  ## list these targets
@@ -35,8 +38,9 @@ help:  ## list these targets
 build: env  ## make the environment, then the accelerator of CONFIG (default hw_configs/w4a4.json)
 	$(BIN)/python build.py --config $(CONFIG)
 
-test: env-dev  ## make the environment, then run the whole test suite
+test: env-dev env-driver  ## make the environments, then run both test suites
 	$(BIN)/python -m pytest
+	$(DRIVER_VENV)/bin/python -m pytest --confcutdir=tests/driver tests/driver driver
 
 lint: env-dev  ## ruff's lint and format checks, and mypy
 	$(BIN)/ruff check .
@@ -51,6 +55,8 @@ env: $(RUNTIME_STAMP)  ## make the environment in .venv, with PYTHON (default py
 
 env-dev: $(DEV_STAMP)  ## the environment and what tests and lint need
 
+env-driver: $(DRIVER_STAMP)  ## the driver's own environment in .venv-driver: pynq, as on a board
+
 lock: tools  ## write constraints.txt anew from requirements*.txt (with the CPU build of torch)
 	@$(call remove_unless_done,$(VENV)-lock); \
 	$(PYTHON) -m venv $(VENV)-lock; \
@@ -61,7 +67,7 @@ lock: tools  ## write constraints.txt anew from requirements*.txt (with the CPU 
 	mv constraints.new constraints.txt
 
 clean:  ## remove the environment, builds and caches
-	rm -rf $(VENV) build .pytest_cache .simulation_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DRIVER_VENV) build .pytest_cache .simulation_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 tools:
@@ -79,3 +85,12 @@ $(DEV_STAMP): | $(RUNTIME_STAMP)
 	@rm -f $(VENV)/.dev-*
 	@$(BIN)/$(PIP) install --quiet -c constraints.txt -r requirements-dev.txt
 	@touch $@
+
+# pynq is built from source with the setuptools that stands there, so that comes first.
+$(DRIVER_STAMP): | tools
+	@echo 'Installing the driver'"'"'s environment into $(DRIVER_VENV) ...'
+	@$(call remove_unless_done,$(DRIVER_VENV)); \
+	$(PYTHON) -m venv $(DRIVER_VENV); \
+	$(DRIVER_VENV)/bin/$(PIP) install --quiet -c driver/constraints.txt setuptools wheel; \
+	$(DRIVER_VENV)/bin/$(PIP) install --quiet --no-build-isolation -c driver/constraints.txt -r driver/requirements.txt; \
+	touch $@; trap - EXIT

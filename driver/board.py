@@ -5,6 +5,7 @@ Written for pynq 3.0.1 and later. pynq is imported when a board is opened, so th
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,7 @@ class Board:
         except ImportError as error:
             raise DeviceError(f"pynq cannot be imported ({error}); install it (see README.md)") from None
         self._pynq = pynq
-        try:
-            self.device = pynq.Device.active_device if device is None else device
-        except RuntimeError:
-            raise DeviceError("pynq finds no device; run on the board, or on an emulated one") from None
+        self.device = _active_device(pynq) if device is None else device
         emulated = getattr(self.device, "emulated_bitfile", None)
         bitfile: Path | None = Path(emulated) if emulated else deployment.bitfile
         if bitfile is None:
@@ -79,3 +77,12 @@ class Board:
         if not self._pynq.ps.CPU_ARCH_IS_SUPPORTED or hasattr(self.device, "emulated_bitfile"):
             return self._clock_mhz
         return float(getattr(self._pynq.Clocks, f"fclk{MAIN_CLOCK}_mhz"))
+
+
+def _active_device(pynq: Any) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # it says the same as the error
+            return pynq.Device.active_device
+    except RuntimeError:
+        raise DeviceError("pynq finds no device; run on the board, or on an emulated one") from None

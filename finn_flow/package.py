@@ -59,6 +59,8 @@ def build_wheel(source: Path, folder: Path) -> Path:
             (copy / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / file, copy / file)
             (copy / file).chmod(0o644)
+        for notice in ("LICENSE", "NOTICE"):
+            shutil.copyfile(source.parent / notice, copy / notice)
         environment = {**os.environ, "SOURCE_DATE_EPOCH": EPOCH}
         command = [sys.executable, "-c", code, str(folder.resolve())]
         result = subprocess.run(

@@ -33,7 +33,7 @@ HANG, SHORT, ERROR = "hang", "short", "error"  # faults of one batch
 
 def accumulators(pixels: np.ndarray, count: int) -> np.ndarray:
     """What the fake computes of int8 frames (N, ...): int32 (N, count) that tell one frame from another."""
-    flat = pixels.reshape(len(pixels), -1).astype(np.int64)
+    flat = pixels.reshape(len(pixels), int(np.prod(pixels.shape[1:]))).astype(np.int64)
     digest = flat @ (1 + np.arange(flat.shape[1]) % 251)
     return (digest[:, None] + np.arange(count) * 7).astype(np.int32)
 
