@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from driver.errors import InputError
 
@@ -50,9 +49,12 @@ def align(image: NDArray[np.uint8], landmarks: Any, size: int = SIZE) -> NDArray
     if points.shape != TEMPLATE.shape or not np.isfinite(points).all():
         rule = "give x, y of both eyes, the nose and both corners of the mouth"
         raise InputError("landmarks", points.tolist(), rule)
-    a, b, c, d, e, f = similarity(TEMPLATE * size / SIZE, points).ravel()
-    # Pillow counts from the corner of a pixel, the points from its centre.
-    matrix = (a, b, c + 0.5 * (1 - a - b), d, e, f + 0.5 * (1 - d - e))
+    forward = similarity(points, TEMPLATE * size / SIZE)
+    turn = np.linalg.inv(
+        forward[:, :2]
+    )  # Pillow wants the way back: where in the photograph a pixel comes from,
+    shift = 0.5 - turn @ (forward[:, 2] + 0.5)  # counted from the corner of a pixel, not from its centre
+    matrix = (*turn[0], shift[0], *turn[1], shift[1])
     photo = Image.fromarray(image)
     face = photo.transform((size, size), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
     return np.asarray(face, np.uint8)

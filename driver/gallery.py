@@ -103,7 +103,8 @@ class Gallery:
             if len(names) != len(embeddings):
                 raise ValueError(f"{len(names)} names, {len(embeddings)} embeddings")
             if len(names):
-                gallery._embeddings = gallery._checked(embeddings)
+                gallery._checked(embeddings)
+                gallery._embeddings = np.asarray(embeddings, np.float32)  # as they were, to the last bit
                 gallery._names = [str(name) for name in names]
         except FileNotFoundError:
             raise InputError("gallery", str(path), "no such file") from None

@@ -31,6 +31,8 @@ def read_image(source: Path | bytes, name: str) -> Pixels:
             if image.width * image.height > MOST_PIXELS:
                 raise InputError("image", name, f"has more than {MOST_PIXELS:,} pixels")
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"), np.uint8)
+    except InputError:
+        raise
     except FileNotFoundError:
         raise InputError("image", name, "no such file") from None
     except Image.DecompressionBombError:

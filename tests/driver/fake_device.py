@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections import deque
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -33,9 +34,14 @@ HANG, SHORT, ERROR = "hang", "short", "error"  # faults of one batch
 
 def accumulators(pixels: np.ndarray, count: int) -> np.ndarray:
     """What the fake computes of int8 frames (N, ...): int32 (N, count) that tell one frame from another."""
-    flat = pixels.reshape(len(pixels), int(np.prod(pixels.shape[1:]))).astype(np.int64)
-    digest = flat @ (1 + np.arange(flat.shape[1]) % 251)
-    return (digest[:, None] + np.arange(count) * 7).astype(np.int32)
+    flat = pixels.reshape(len(pixels), int(np.prod(pixels.shape[1:]))).astype(np.float64)
+    return (flat @ _weights(flat.shape[1], count)).astype(np.int32)
+
+
+@cache
+def _weights(inputs: int, outputs: int) -> np.ndarray:
+    """Small integers, for a product that a double holds exactly."""
+    return np.random.default_rng(9).integers(-99, 100, (inputs, outputs)).astype(np.float64)
 
 
 class FakeDevice(Device):
