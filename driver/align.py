@@ -50,11 +50,18 @@ def align(image: NDArray[np.uint8], landmarks: Any, size: int = SIZE) -> NDArray
         rule = "give x, y of both eyes, the nose and both corners of the mouth"
         raise InputError("landmarks", points.tolist(), rule)
     forward = similarity(points, TEMPLATE * size / SIZE)
-    turn = np.linalg.inv(
-        forward[:, :2]
-    )  # Pillow wants the way back: where in the photograph a pixel comes from,
-    shift = 0.5 - turn @ (forward[:, 2] + 0.5)  # counted from the corner of a pixel, not from its centre
-    matrix = (*turn[0], shift[0], *turn[1], shift[1])
-    photo = Image.fromarray(image)
-    face = photo.transform((size, size), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
-    return np.asarray(face, np.uint8)
+    y, x = np.mgrid[:size, :size].reshape(2, -1)
+    sources = np.linalg.inv(forward[:, :2]) @ (np.stack([x, y]) - forward[:, 2:])
+    return _bilinear(image, *sources).reshape(size, size, 3)
+
+
+def _bilinear(image: NDArray[np.uint8], x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.uint8]:
+    """The image (H, W, 3) at the points x, y (N,), black outside. Pillow's would round down."""
+    height, width = image.shape[:2]
+    padded = np.pad(image, ((1, 2), (1, 2), (0, 0)))
+    x, y = np.clip(x, -1, width) + 1, np.clip(y, -1, height) + 1
+    column, row = x.astype(np.intp), y.astype(np.intp)
+    right, down = (x - column)[:, None], (y - row)[:, None]
+    upper = padded[row, column] * (1 - right) + padded[row, column + 1] * right
+    lower = padded[row + 1, column] * (1 - right) + padded[row + 1, column + 1] * right
+    return np.rint(upper * (1 - down) + lower * down).astype(np.uint8)
