@@ -14,6 +14,8 @@ import pytest
 from PIL import Image
 from qonnx.core.modelwrapper import ModelWrapper
 
+from driver.deploy import open_deployment
+from driver.evaluate import read_expected
 from finn_flow.steps import STEPS
 from model.checkpoint import load_checkpoint
 from model.data import example_faces, pixels
@@ -119,6 +121,30 @@ def test_the_accelerator_was_simulated_and_every_stream_compared(built: Path) ->
         assert bypass["without_deadlock"] <= bypass["at_full_rate"] <= bypass["depth"]
     for name in ("dataflow.v", "accelerator.v"):
         assert (built / "fifos" / name).is_file()
+
+
+def test_the_deploy_folder_is_what_the_driver_opens(built: Path) -> None:
+    deployment = open_deployment(built / "deploy")
+    manifest = deployment.manifest
+    assert (deployment.board, deployment.bitfile, deployment.clock_mhz) == ("Pynq-Z2", None, 100.0)
+    assert (deployment.input.shape, deployment.input.bits) == ((32, 32, 3), 32)
+    assert (deployment.output.shape, deployment.output.bits) == ((16,), 32)
+    assert deployment.fps == read(built / "rtlsim" / "rtlsim.json")["throughput[images/s]"]
+    host = np.load(built / "lower" / "io.npz")
+    assert np.array_equal(deployment.scale, host["scale"])
+    assert np.array_equal(deployment.offset, host["offset"])
+    files = {path.relative_to(built / "deploy").as_posix() for path in (built / "deploy").rglob("*.*")}
+    assert manifest["files"].keys() == files - {"manifest.json", "stamp.json"}
+
+
+def test_the_samples_are_the_faces_and_their_integers(built: Path) -> None:
+    samples = built / "deploy" / "samples"
+    expected = read_expected(samples / "expected.npz")
+    faces = np.stack([np.asarray(Image.open(samples / name)) for name in expected.names])
+    assert np.array_equal(faces, example_faces(8, 32))
+    graph = Executor(ModelWrapper(str(built / "streamline" / "model.onnx")))
+    integers = graph.run(pixels(faces))["accumulators"].reshape(8, 16)
+    assert np.array_equal(expected.accumulators, integers)
 
 
 def test_depths_from_a_file_are_taken_and_reproduced(
