@@ -9,6 +9,7 @@ How it was made is what the checkpoint's file says of itself; the scores are mea
 from __future__ import annotations
 
 import argparse
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -55,6 +56,8 @@ of people without their consent is not an intended use.
 COSINE = "| cosine to the float embedding, {unseen} unseen training faces | 1 | {cosine:.3f} |\n"
 LFW = """| LFW, {pairs} pairs: accuracy | {source:.2%} ± {float_std:.2%} | {accuracy:.2%} ± {std:.2%} |
 | LFW: area under the ROC | {float_auc:.4f} | {auc:.4f} |
+| LFW: threshold of the cosine, best accuracy | {source_best:.4f} | {best:.4f} |
+| LFW: threshold of the cosine, FAR 0.1% | {source_far:.4f} | {far:.4f} |
 """
 NO_LFW = "| LFW | not measured | not measured |\n"
 GOOD_COSINE, GOOD_ACCURACY = 0.9, 0.95  # from where on the embeddings are of use; LFW counts if measured
@@ -94,6 +97,10 @@ def card(name: str, spec: NetworkSpec, provenance: str, facts: Facts) -> str:
             source=source.accuracy,
             float_std=source.std,
             float_auc=source.auc,
+            source_best=_cosine(source.threshold_degrees),
+            best=_cosine(ours.threshold_degrees),
+            source_far=_cosine(source.threshold_0_1_percent),
+            far=_cosine(ours.threshold_0_1_percent),
         )
     return CARD.format(
         name=name,
@@ -108,6 +115,10 @@ def card(name: str, spec: NetworkSpec, provenance: str, facts: Facts) -> str:
         lfw=lfw,
         advice=ADVICE[facts.useful],
     )
+
+
+def _cosine(degrees: float) -> float:
+    return math.cos(math.radians(degrees))
 
 
 def main() -> None:

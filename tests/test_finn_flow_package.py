@@ -18,6 +18,9 @@ import pytest
 from finn_flow.artifacts import DRIVER
 from finn_flow.package import build_wheel, card_thresholds, copy_bitfile
 from finn_flow.step import Step
+from model.card import Facts, card
+from model.evaluate import Scores
+from tests.networks import small_spec
 from tests.toy_build import RUNS, Workplace, export
 
 SOURCES = {path.relative_to(DRIVER.parent).as_posix() for path in DRIVER.rglob("*.py")}
@@ -75,7 +78,9 @@ def test_a_driver_that_cannot_be_built_is_said_so(tmp_path: Path) -> None:
     for notice in ("LICENSE", "NOTICE"):
         shutil.copyfile(DRIVER.parent / notice, tmp_path / notice)
     (tmp_path / "driver" / "pyproject.toml").write_text("[project]\nname = 'x'\n")
-    with pytest.raises(RuntimeError, match=r"^the driver's wheel was not built: configuration error: `project` must contain"):
+    with pytest.raises(
+        RuntimeError, match=r"^the driver's wheel was not built: configuration error: `project` must contain"
+    ):
         build_wheel(tmp_path / "driver", tmp_path / "out")
 
 
@@ -137,6 +142,13 @@ CARD = """| LFW, 6000 pairs: accuracy | 98.15% ± 0.92% | 95.45% ± 1.62% |
 def test_thresholds_are_those_of_the_card(tmp_path: Path, text: str, expected: dict[str, float]) -> None:
     (tmp_path / "card.md").write_text(text)
     assert card_thresholds(tmp_path / "card.md") == expected
+
+
+def test_what_the_card_says_is_read(tmp_path: Path) -> None:
+    scores = Scores(0.9852, 0.004, 0.998, 0.97, 0.9, 70.0, 6000, 60.0)
+    text = card("w4a4", small_spec(), "Trained.", Facts((scores, scores)))
+    (tmp_path / "card.md").write_text(text)
+    assert card_thresholds(tmp_path / "card.md") == {"accuracy": 0.342, "far_1e-3": 0.5}
 
 
 def test_without_a_card_there_is_no_threshold() -> None:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from model.errors import UserError
-from model.evaluate import Pairs, best_threshold, evaluate, read_pairs, score
+from model.evaluate import Pairs, best_threshold, evaluate, read_pairs, score, threshold_at
 
 
 def pairs_of(same: list[bool], folds: int) -> Pairs:
@@ -108,3 +108,16 @@ def test_bad_pairs(tmp_path: Path, text: str, start: str) -> None:
     with pytest.raises(UserError) as caught:
         read_pairs(tmp_path / "pairs.txt")
     assert caught.value.rule.startswith(start)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.001, 0.1, 1.0])
+def test_the_threshold_at_a_rate_lets_no_more_through_and_no_larger_one_would(rate: float) -> None:
+    random = np.random.default_rng(0)
+    same = random.random(400) < 0.5
+    angle = np.round(np.where(same, 50, 70) + random.normal(0, 15, 400))  # many equal ones
+    threshold = threshold_at(rate, angle, same)
+    assert (angle[~same] <= threshold).mean() <= rate
+    larger = angle[angle > threshold]
+    assert not len(larger) or (angle[~same] <= larger[larger > threshold].min()).mean() >= rate
+    if rate == 1.0:
+        assert threshold == angle.max()
