@@ -29,6 +29,11 @@ missing = $(shell { \
 # A failed or interrupted installation leaves nothing behind.
 remove_unless_done = trap 'rm -rf $(1)' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; set -e; rm -rf $(1)
 
+# pynq is built from source, with the setuptools and wheel that stand there: they come first.
+install_driver = $(PYTHON) -m venv $(1); \
+	$(1)/bin/$(PIP) install --quiet $(2) wheel "$$(grep -o '^setuptools==[0-9.]*' driver/requirements.txt)"; \
+	$(1)/bin/$(PIP) install --quiet --no-build-isolation $(2) -r driver/requirements.txt
+
 .PHONY: help build test lint format env env-dev env-driver lock clean tools
 .DEFAULT_GOAL := help
 
@@ -64,7 +69,12 @@ lock: tools  ## write constraints.txt anew from requirements*.txt (with the CPU 
 	$(VENV)-lock/bin/$(PIP) install --quiet --no-deps -r requirements-nodeps.txt; \
 	echo '# Every version in the environment, transitive ones too. Written by `make lock`: do not edit.' > constraints.new; \
 	$(VENV)-lock/bin/$(PIP) freeze | sed 's/+cpu$$//' >> constraints.new; \
-	mv constraints.new constraints.txt
+	mv constraints.new constraints.txt; \
+	rm -rf $(VENV)-lock; $(call install_driver,$(VENV)-lock); \
+	echo "# Every version in the driver's environment, transitive ones too. Written by \`make lock\`: do not edit." \
+		> constraints.new; \
+	$(VENV)-lock/bin/$(PIP) freeze --all | grep -v '^pip==' >> constraints.new; \
+	mv constraints.new driver/constraints.txt
 
 clean:  ## remove the environment, builds and caches
 	rm -rf $(VENV) $(DRIVER_VENV) build .pytest_cache .simulation_cache .mypy_cache .ruff_cache .hypothesis
@@ -86,11 +96,8 @@ $(DEV_STAMP): | $(RUNTIME_STAMP)
 	@$(BIN)/$(PIP) install --quiet -c constraints.txt -r requirements-dev.txt
 	@touch $@
 
-# pynq is built from source with the setuptools that stands there, so that comes first.
 $(DRIVER_STAMP): | tools
-	@echo 'Installing the driver'"'"'s environment into $(DRIVER_VENV) ...'
+	@echo "Installing the driver's environment into $(DRIVER_VENV): a minute ..."
 	@$(call remove_unless_done,$(DRIVER_VENV)); \
-	$(PYTHON) -m venv $(DRIVER_VENV); \
-	$(DRIVER_VENV)/bin/$(PIP) install --quiet -c driver/constraints.txt setuptools wheel; \
-	$(DRIVER_VENV)/bin/$(PIP) install --quiet --no-build-isolation -c driver/constraints.txt -r driver/requirements.txt; \
+	$(call install_driver,$(DRIVER_VENV),-c driver/constraints.txt); \
 	touch $@; trap - EXIT

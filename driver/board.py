@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike
 from driver.deploy import Deployment
 from driver.errors import ClosedError, DeployError, DeviceError
 
-MAIN_CLOCK = 0  # the PL clock that the design runs on
+PS_CLOCK_MHZ = 100.0  # what the processor feeds the design's PLL, from which that makes its own clock
 
 
 class Board:
@@ -42,6 +42,9 @@ class Board:
         self.dma = self._find_dma(deployment.dma)
         self.timeout_s: float | None = getattr(self.device, "timeout_s", None)
         self._clock_mhz = deployment.clock_mhz
+        self._on_a_board = pynq.ps.CPU_ARCH_IS_SUPPORTED and not emulated
+        if self._on_a_board:
+            pynq.Clocks.fclk0_mhz = PS_CLOCK_MHZ  # as FINN's driver does: another overlay may have changed it
 
     def _find_dma(self, name: str) -> Any:
         if name not in self.overlay.ip_dict:
@@ -73,10 +76,10 @@ class Board:
         buffer.freebuffer()
 
     def clock_mhz(self) -> float:
-        """What the clock of the design really is on a board; elsewhere what it was built for."""
-        if not self._pynq.ps.CPU_ARCH_IS_SUPPORTED or hasattr(self.device, "emulated_bitfile"):
+        """The clock of the design: that it was built for, as far as the processor's is what it should be."""
+        if not self._on_a_board:
             return self._clock_mhz
-        return float(getattr(self._pynq.Clocks, f"fclk{MAIN_CLOCK}_mhz"))
+        return self._clock_mhz * float(self._pynq.Clocks.fclk0_mhz) / PS_CLOCK_MHZ
 
 
 def _active_device(pynq: Any) -> Any:

@@ -44,8 +44,8 @@ class Pairs:
 class Scores:
     """accuracy: mean and std over the folds. auc: area under the ROC; tpr: at false positive rates.
 
-    Angles: threshold_degrees, with the most right answers on all pairs; threshold_0_1_percent, with that false
-    positive rate.
+    Angles: threshold_degrees, with the most right answers on all pairs; threshold_0_1_percent, with that
+    false positive rate.
     """
 
     accuracy: float

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -294,6 +295,19 @@ def test_a_dma_with_one_channel_is_named(deploy: Path) -> None:
     with pytest.raises(DeployError) as error:
         FaceAccelerator(deploy, device)
     assert str(error.value) == f"{bitfile}: axi_dma_0 is not an AXI DMA with both channels"
+
+
+def test_on_a_board_the_processors_clock_is_set_and_read(
+    deploy: Path, device: FakeDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clocks = SimpleNamespace(fclk0_mhz=142.0)
+    monkeypatch.setattr(pynq, "Clocks", clocks)
+    monkeypatch.setattr(pynq.ps, "CPU_ARCH_IS_SUPPORTED", True)
+    device.emulated_bitfile = None  # the bitfile itself, as on a board
+    with FaceAccelerator(deploy, device) as accelerator:
+        assert clocks.fclk0_mhz == 100.0
+        clocks.fclk0_mhz = 99.0  # the nearest that its dividers reach
+        assert accelerator.fclk_mhz == pytest.approx(99.0)
 
 
 def test_without_a_device_it_says_where_to_run(deploy: Path) -> None:
