@@ -73,33 +73,22 @@ def build_wheel(source: Path, folder: Path) -> Path:
 
 
 def write_samples(ctx: StepContext, folder: Path) -> int:
-    """Faces as PNG, and `expected.npz`: names (N,) and the accumulators (N, E) int32 of the executor."""
-    import numpy as np
+    """Faces as PNG, and `expected.npz` with the integers of each; returns how many."""
     from PIL import Image
     from qonnx.core.modelwrapper import ModelWrapper
 
+    from finn_flow.expected import expected, write_expected
     from finn_flow.frames import faces_to_show
+    from verification.executor import Executor
 
     faces = faces_to_show(ctx.file("images"), ctx.config.network.input_size).images
     folder.mkdir()
     names = [f"face{number:02d}.png" for number in range(1, len(faces) + 1)]
     for name, face in zip(names, faces, strict=True):
         Image.fromarray(face).save(folder / name)
-    model = ModelWrapper(str(ctx.path("fold", "model.onnx")))
-    np.savez(folder / "expected.npz", names=np.array(names), accumulators=expected(model, faces))
+    executor = Executor(ModelWrapper(str(ctx.path("fold", "model.onnx"))))
+    write_expected(folder / "expected.npz", names, expected(executor, faces))
     return len(names)
-
-
-def expected(model: Any, faces: Any) -> Any:
-    """Accumulators (N, E) int32 that the hardware graph makes of faces (N, size, size, 3) uint8."""
-    import numpy as np
-
-    from model.network import PIXEL_OFFSET
-    from verification.executor import Executor
-
-    frames = faces.astype(np.int16) - PIXEL_OFFSET
-    accumulators = Executor(model).run(frames)["accumulators"].reshape(len(faces), -1)
-    return accumulators.astype(np.int32)
 
 
 def copy_bitfile(ctx: StepContext, folder: Path) -> str | None:

@@ -16,6 +16,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from driver.deploy import open_deployment
 from driver.evaluate import read_expected
+from finn_flow import expected
 from finn_flow.steps import STEPS
 from model.checkpoint import load_checkpoint
 from model.data import example_faces, pixels
@@ -139,12 +140,36 @@ def test_the_deploy_folder_is_what_the_driver_opens(built: Path) -> None:
 
 def test_the_samples_are_the_faces_and_their_integers(built: Path) -> None:
     samples = built / "deploy" / "samples"
-    expected = read_expected(samples / "expected.npz")
-    faces = np.stack([np.asarray(Image.open(samples / name)) for name in expected.names])
+    found = read_expected(samples / "expected.npz")
+    faces = np.stack([np.asarray(Image.open(samples / name)) for name in found.names])
     assert np.array_equal(faces, example_faces(8, 32))
     graph = Executor(ModelWrapper(str(built / "streamline" / "model.onnx")))
     integers = graph.run(pixels(faces))["accumulators"].reshape(8, 16)
-    assert np.array_equal(expected.accumulators, integers)
+    assert np.array_equal(found.accumulators, integers)
+
+
+def test_expected_integers_of_other_faces(
+    built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "ada").mkdir()
+    faces = example_faces(3, 32)
+    for number, face in enumerate(faces):
+        Image.fromarray(face).save(tmp_path / "ada" / f"{number}.png")
+    out = tmp_path / "faces.npz"
+    arguments = ["--config", str(TINY), "--output-dir", str(built), "--images", str(tmp_path)]
+    assert expected.main([*arguments, "--out", str(out)]) == 0
+    assert capsys.readouterr().out == f"{out}: the integers of 3 faces\n"
+    found = read_expected(out)
+    assert found.names == ["ada/0.png", "ada/1.png", "ada/2.png"]
+    samples = read_expected(built / "deploy" / "samples" / "expected.npz")
+    assert np.array_equal(found.accumulators, samples.accumulators[:3])
+    assert expected.main([*arguments, "--out", str(tmp_path / "faces.txt")]) == 2
+    rule = "give a .npz file in a folder that is there"
+    assert capsys.readouterr().err == f"error: --out = '{tmp_path}/faces.txt': {rule}\n"
+    arguments[3] = str(tmp_path)
+    assert expected.main([*arguments, "--out", str(out)]) == 2
+    rule = f"no graph in {tmp_path}/fold; run build.py --config {TINY} --to fold first"
+    assert capsys.readouterr().err == f"error: --config = '{TINY}': {rule}\n"
 
 
 def test_depths_from_a_file_are_taken_and_reproduced(
