@@ -23,7 +23,7 @@ from driver.board import Board
 from driver.deploy import Deployment, open_deployment
 from driver.dma import Dma
 from driver.errors import ClosedError, DeviceError, InputError
-from driver.host import check_frames, embeddings, pack, unpack
+from driver.host import as_array, check_frames, embeddings, pack, unpack
 from driver.shapes import IoShapes, io_shape_dict
 from driver.throughput import throughput_test
 
@@ -122,7 +122,7 @@ class FaceAccelerator(IoShapes):
 
     def embed(self, images: Any) -> NDArray[np.float32]:
         """L2-normalised embeddings (N, E) of uint8 RGB faces (N, H, W, 3), or (E,) of one face (H, W, 3)."""
-        faces = np.asarray(images)
+        faces = as_array(images, "images")
         if faces.dtype != np.uint8:
             raise InputError("images", str(faces.dtype), "give uint8 RGB pixels")
         single = faces.ndim == len(self._deployment.input.shape)

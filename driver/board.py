@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from driver.deploy import Deployment
-from driver.errors import ClosedError, DeployError, DeviceError
+from driver.errors import ClosedError, DeployError, DeviceError, DriverError
 
 PS_CLOCK_MHZ = 100.0  # what the processor feeds the design's PLL, from which that makes its own clock
 
@@ -38,8 +38,13 @@ class Board:
         bitfile: Path | None = Path(emulated) if emulated else deployment.bitfile
         if bitfile is None:
             raise DeployError(f"{deployment.folder}: holds no bitfile; build it where Vivado is on the PATH")
-        self.overlay = pynq.Overlay(str(bitfile), device=self.device)
-        self.dma = self._find_dma(deployment.dma)
+        try:
+            self.overlay = pynq.Overlay(str(bitfile), device=self.device)
+            self.dma = self._find_dma(deployment.dma)
+        except DriverError:
+            raise
+        except Exception as error:  # of many kinds: no root, another board's bitfile, a .hwh it cannot read
+            raise DeviceError(f"pynq cannot load {bitfile}: {str(error) or type(error).__name__}") from error
         self.timeout_s: float | None = getattr(self.device, "timeout_s", None)
         self._clock_mhz = deployment.clock_mhz
         self._on_a_board = pynq.ps.CPU_ARCH_IS_SUPPORTED and not emulated

@@ -16,12 +16,20 @@ from driver.errors import InputError
 SIGN = 0x80  # flipping it in a uint8 subtracts 128 from it as int8
 
 
+def as_array(images: Any, field: str) -> NDArray[Any]:
+    """An array of whatever is given. Raises InputError if a list's images differ in shape."""
+    try:
+        return np.asarray(images)
+    except ValueError:
+        raise InputError(field, f"a list of {len(images)}", "its images differ in shape") from None
+
+
 def check_frames(batch: Any, stream: Stream, field: str = "batch") -> NDArray[Any]:
     """`batch` as an array (N, H, W, C) of uint8 pixels 0..255 or of int8 pixels minus 128.
 
     Raises InputError for another data type or shape: converting would guess which of the two is meant.
     """
-    frames = np.asarray(batch)
+    frames = as_array(batch, field)
     if frames.dtype not in (np.uint8, np.int8):
         raise InputError(field, str(frames.dtype), "give uint8 pixels, or int8 pixels minus 128")
     if frames.ndim != len(stream.shape) + 1 or frames.shape[1:] != stream.shape:

@@ -57,9 +57,10 @@ class Pictures:
                 raise InputError("images", str(source), f"is neither a folder nor a zip ({error})") from None
         self.names = sorted(name for name in self._all() if PurePosixPath(name).suffix.lower() in SUFFIXES)
         self._ends = {end: name for name in reversed(self.names) for end in _ends(name)}
+        self._ends |= {name: name for name in self.names}
 
     def find(self, name: str) -> str:
-        """The path of `name` or `folder/name`, which may lie deeper. Raises InputError if it is not there."""
+        """The path of an image; `name` and `folder/name` may lie deeper. Raises InputError if there is none."""
         if name not in self._ends:
             raise InputError("images", str(self.source), f"lacks {name}")
         return self._ends[name]

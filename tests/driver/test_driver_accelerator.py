@@ -61,6 +61,10 @@ def test_embed_scales_and_normalises(accelerator: FaceAccelerator, deploy: Path,
         (np.zeros((8, 8, 3), np.uint8), "batch = (8, 8, 3): give an array of shape (N, 8, 8, 3)"),
         (np.zeros((2, 3, 8, 8), np.uint8), "batch = (2, 3, 8, 8): give an array of shape (N, 8, 8, 3)"),
         (np.zeros((2, 8, 8, 4), np.uint8), "batch = (2, 8, 8, 4): give an array of shape (N, 8, 8, 3)"),
+        (
+            [np.zeros((8, 8, 3), np.uint8), np.zeros((9, 9, 3), np.uint8)],
+            "batch = 'a list of 2': its images differ in shape",
+        ),
         ([], "batch = 'float64': give uint8 pixels, or int8 pixels minus 128"),
     ],
 )
@@ -308,6 +312,27 @@ def test_on_a_board_the_processors_clock_is_set_and_read(
         assert clocks.fclk0_mhz == 100.0
         clocks.fclk0_mhz = 99.0  # the nearest that its dividers reach
         assert accelerator.fclk_mhz == pytest.approx(99.0)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        (OSError("Root permissions required."), "Root permissions required."),
+        (KeyError(), "KeyError"),
+        (DeviceError("as it is"), None),
+    ],
+)
+def test_what_keeps_pynq_from_loading_is_one_line(
+    deploy: Path, device: FakeDevice, monkeypatch: pytest.MonkeyPatch, trouble: Exception, words: str | None
+) -> None:
+    def download(*_: Any) -> None:
+        raise trouble
+
+    monkeypatch.setattr(device, "download", download)
+    with pytest.raises(DeviceError) as error:
+        FaceAccelerator(deploy, device)
+    bitfile = deploy / "bitfile" / "finn-accel.bit"
+    assert str(error.value) == (f"pynq cannot load {bitfile}: {words}" if words else "as it is")
 
 
 def test_without_a_device_it_says_where_to_run(deploy: Path) -> None:

@@ -45,6 +45,7 @@ def test_images_are_listed_found_and_read(source: Path) -> None:
         assert pictures.names == ["ada/one.png", "deep/er/ben/two.PNG"]
         assert pictures.find("one.png") == pictures.find("ada/one.png") == "ada/one.png"
         assert pictures.find("ben/two.PNG") == "deep/er/ben/two.PNG"
+        assert pictures.find("deep/er/ben/two.PNG") == "deep/er/ben/two.PNG"
         assert np.array_equal(pictures.read("ada/one.png"), NOISE)
         with pytest.raises(InputError) as error:
             pictures.find("ben/one.png")
