@@ -60,7 +60,7 @@ class Pictures:
         self._ends |= {name: name for name in self.names}
 
     def find(self, name: str) -> str:
-        """The path of an image; `name` and `folder/name` may lie deeper. Raises InputError if there is none."""
+        """The path of an image; `name` and `folder/name` may lie deeper. Raises InputError if none."""
         if name not in self._ends:
             raise InputError("images", str(self.source), f"lacks {name}")
         return self._ends[name]
