@@ -30,7 +30,8 @@ class Match:
 class Gallery:
     """Embeddings of known people. threshold: the least cosine of two faces of one person.
 
-    There is no threshold that fits every network: take that of the evaluation (`Deployment.thresholds`).
+    No threshold fits every network: take that of the evaluation (`Deployment.thresholds`). Not for several
+    threads at a time.
     """
 
     def __init__(self, threshold: float) -> None:

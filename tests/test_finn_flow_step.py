@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from finn_flow.step import Step, StepContext, UndeclaredError
+from model.errors import UserError
 from tests.toy_build import STEPS, Workplace
 
 Read = Callable[[StepContext], object]
@@ -66,3 +67,65 @@ def test_undeclared(tmp_path: Path, read: Read, what: str) -> None:
     with pytest.raises(UndeclaredError) as error:
         build_with(tmp_path, read, "network.width")
     assert str(error.value) == f"step fold reads {what}"
+
+
+def deploy(ctx: StepContext, out: Path) -> None:
+    driver, card = ctx.file("driver"), ctx.file("card")
+    assert driver is not None
+    (out / "driver.txt").write_text((driver / "code.py").read_text() + str(card and card.name))
+
+
+EXPORT = STEPS[0]
+DEPLOY = Step("package", deploy, ("driver.txt",), reads=("export",), files=("driver", "card"), into="deploy")
+
+
+@pytest.fixture
+def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A driver of one file, in the place of ours."""
+    folder = tmp_path / "driver"
+    (folder / "emulated").mkdir(parents=True)
+    (folder / "code.py").write_text("1 ")
+    monkeypatch.setattr("finn_flow.pipeline.DRIVER", folder)
+    return folder
+
+
+def test_a_step_may_name_its_folder(tmp_path: Path, driver: Path) -> None:
+    place = Workplace(tmp_path)
+
+    def read(ctx: StepContext, out: Path) -> None:
+        (out / "copy.txt").write_text(ctx.path("package", "driver.txt").read_text())
+
+    steps = [EXPORT, DEPLOY, Step("report", read, ("copy.txt",), reads=("package",))]
+    place.build(steps=steps)
+    assert (place.folder / "report" / "copy.txt").read_text() == "1 None"
+    assert (place.folder / "deploy" / "driver.txt").is_file()
+    assert not (place.folder / "package").exists()
+    assert [state.state for state in place.pipeline(steps).states()] == ["done"] * 3
+
+
+def test_a_foreign_folder_of_that_name_is_refused(tmp_path: Path, driver: Path) -> None:
+    place = Workplace(tmp_path)
+    (place.folder / "deploy").mkdir(parents=True)
+    with pytest.raises(UserError) as error:
+        place.build(steps=[EXPORT, DEPLOY])
+    rule = "its deploy/ was not written by a build; move it or choose another --output-dir"
+    assert str(error.value) == f"output_dir = '{place.folder}': {rule}"
+
+
+def test_a_new_driver_or_card_runs_the_package_alone(tmp_path: Path, driver: Path) -> None:
+    place, steps = Workplace(tmp_path), [EXPORT, DEPLOY]
+
+    def stale() -> list[str]:
+        why = [state.why for state in place.pipeline(steps).states()]
+        place.build(steps=steps)
+        return why
+
+    assert stale() == ["missing", "missing"]
+    (driver / "__pycache__").mkdir()
+    (driver / "__pycache__" / "code.pyc").write_bytes(b"left by running it")
+    assert stale() == ["", ""]
+    (driver / "emulated" / "new.py").write_text("deeper down")
+    assert stale() == ["", "driver file changed"]
+    (tmp_path / "toy.md").write_text("a card")
+    assert stale() == ["", "card file changed"]
+    assert (place.folder / "deploy" / "driver.txt").read_text() == "1 toy.md"
