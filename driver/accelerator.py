@@ -184,7 +184,8 @@ class FaceAccelerator(IoShapes):
         with self._lock:
             if self._closed:
                 raise ClosedError("the accelerator is closed; open it again")
-            self._board.check_loaded()
+            if not self._board.is_loaded():
+                raise ClosedError("another overlay was loaded on this device; open the accelerator again")
             if self._stale:
                 self._recover()
             yield
@@ -266,7 +267,7 @@ class FaceAccelerator(IoShapes):
 
     def _free(self) -> None:
         """Give the buffers back; not before the DMA has let go of them."""
-        if self._stale:
+        if self._stale and self._board.is_loaded():
             self._dma.reset()
         for buffer in (*self._inputs, *self._outputs):
             self._board.free(buffer)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from driver.deploy import Deployment
-from driver.errors import ClosedError, DeployError, DeviceError, DriverError
+from driver.errors import DeployError, DeviceError, DriverError
 
 PS_CLOCK_MHZ = 100.0  # what the processor feeds the design's PLL, from which that makes its own clock
 
@@ -61,14 +61,16 @@ class Board:
             raise DeployError(f"{self.overlay.bitfile_name}: {name} is not an AXI DMA with both channels")
         return dma
 
-    def check_loaded(self) -> None:
-        """Raise ClosedError if another overlay was loaded: the DMA's registers are then something else."""
-        if not self.overlay.is_loaded():
-            raise ClosedError("another overlay was loaded on this device; open the accelerator again")
+    def is_loaded(self) -> bool:
+        """Whether no other overlay was loaded since: the DMA's registers are then something else."""
+        return bool(self.overlay.is_loaded())
 
     def program(self) -> None:
-        """Program the bitfile again: nothing that was inside the accelerator is left."""
-        self.overlay.download()
+        """Program the bitfile again: nothing that was inside the accelerator is left. Raises DeviceError."""
+        try:
+            self.overlay.download()
+        except Exception as error:  # pynq's are of many kinds
+            raise DeviceError(f"the bitfile cannot be programmed again: {error}") from error
 
     def allocate(self, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
         """A buffer that the DMA can reach, at the start of a page. To be given back with `free`."""

@@ -257,7 +257,25 @@ def test_another_overlay_in_its_place_is_noticed(
     with pytest.raises(ClosedError) as error:
         accelerator.execute(faces)
     assert str(error.value) == "another overlay was loaded on this device; open the accelerator again"
+    accelerator._stale = True  # as after a hang
+    accelerator.close()
     assert device.log == []  # its registers are not touched: they are another design's
+    assert device.buffers == {}
+
+
+def test_a_bitfile_that_cannot_be_programmed_again_is_said_so(
+    accelerator: FaceAccelerator, device: FakeDevice, faces: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def download(*_: Any) -> None:
+        raise OSError("FPGA manager is busy")
+
+    device.faults.append(HANG)
+    with monkeypatch.context() as patch:
+        patch.setattr(device, "download", download)
+        with pytest.raises(DeviceError) as error:
+            accelerator.execute(faces)
+    assert str(error.value) == "the bitfile cannot be programmed again: FPGA manager is busy"
+    assert np.array_equal(accelerator.execute(faces), expected(faces))
 
 
 def test_the_bitfile_may_be_given_in_place_of_the_folder(deploy: Path, device: FakeDevice) -> None:
