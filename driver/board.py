@@ -39,7 +39,7 @@ class Board:
         if bitfile is None:
             raise DeployError(f"{deployment.folder}: holds no bitfile; build it where Vivado is on the PATH")
         try:
-            self.overlay = pynq.Overlay(str(bitfile), device=self.device)
+            self.overlay = self._load(bitfile)
             self.dma = self._find_dma(deployment.dma)
         except DriverError:
             raise
@@ -50,6 +50,15 @@ class Board:
         self._on_a_board = pynq.ps.CPU_ARCH_IS_SUPPORTED and not emulated
         if self._on_a_board:
             pynq.Clocks.fclk0_mhz = PS_CLOCK_MHZ  # as FINN's driver does: another overlay may have changed it
+
+    def _load(self, bitfile: Path) -> Any:
+        overlay = self._pynq.Overlay(str(bitfile), device=self.device, download=False)
+        for clock in overlay.clock_dict.values():
+            # pynq 4.0.0 wants a frequency that Vivado writes for Zynq UltraScale+ alone, and fails without.
+            if clock.get("frequency", PS_CLOCK_MHZ) is None:
+                clock["frequency"] = PS_CLOCK_MHZ
+        overlay.download()
+        return overlay
 
     def _find_dma(self, name: str) -> Any:
         if name not in self.overlay.ip_dict:
