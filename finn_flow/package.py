@@ -5,6 +5,7 @@ host.npz                 scale and offset: embedding = scale * accumulators + of
 bitfile/                 finn-accel.bit and .hwh, where the bitstream was built
 driver/                  the driver's wheel
 notebooks/, samples/     the demo; faces and the integers that the accelerator makes of them
+emulation/               the accelerator for an emulated board; a board needs nothing of it (not in the manifest)
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ def package(ctx: StepContext, out: Path) -> None:
     """Everything for the board in one folder."""
     import numpy as np
 
+    from finn_flow.emulation import write_emulation
+
     driver = ctx.file("driver")
     assert driver is not None
     wheel = build_wheel(driver, out / "driver")
@@ -45,6 +48,9 @@ def package(ctx: StepContext, out: Path) -> None:
     samples = write_samples(ctx, out / "samples")
     bitfile = copy_bitfile(ctx, out / "bitfile")
     write_json(out / "manifest.json", manifest(ctx, out, bitfile))
+    interval = int(ctx.result_of("fold")["max_cycles"])
+    folders = ctx.path("rtl"), ctx.path("fifos")
+    write_emulation(out / "emulation", ctx.name, ctx.config.device, *folders, interval, ctx.progress)
     ctx.say(f"{wheel.name}, {samples} samples, {'bitfile' if bitfile else 'no bitfile: it was not built'}")
     ctx.result({"bitfile": bitfile, "samples": samples, "wheel": wheel.name})
 

@@ -159,8 +159,8 @@ STEPS: list[Step] = [
     Step(
         "package",
         package,
-        ("manifest.json", "host.npz", "README.md", "samples/expected.npz"),
-        reads=("lower", "fold", "rtlsim"),
+        ("manifest.json", "host.npz", "README.md", "samples/expected.npz", "emulation/emulation.json"),
+        reads=("lower", "fold", "rtl", "fifos", "rtlsim"),
         config=(*_NETWORK, *_BOARD),
         files=("images", "card", "driver"),
         into="deploy",
