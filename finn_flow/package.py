@@ -5,7 +5,7 @@ host.npz                 scale and offset: embedding = scale * accumulators + of
 bitfile/                 finn-accel.bit and .hwh, where the bitstream was built
 driver/                  the driver's wheel
 notebooks/, samples/     the demo; faces and the integers that the accelerator makes of them
-emulation/               the accelerator for an emulated board; a board needs nothing of it (not in the manifest)
+emulation/               the accelerator for an emulated board: not for a board, not in the manifest
 """
 
 from __future__ import annotations
