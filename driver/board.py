@@ -5,6 +5,7 @@ Written for pynq 3.0.1 and later. pynq is imported when a board is opened, so th
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from numpy.typing import DTypeLike
 from driver.deploy import Deployment
 from driver.errors import DeployError, DeviceError, DriverError
 
+EMULATED = "QMFN_EMULATED"  # environment variable: `rtl` or `integers`, see driver/emulated
 PS_CLOCK_MHZ = 100.0  # what the processor feeds the design's PLL, from which that makes its own clock
 
 
@@ -33,7 +35,7 @@ class Board:
         except ImportError as error:
             raise DeviceError(f"pynq cannot be imported ({error}); install it (see README.md)") from None
         self._pynq = pynq
-        self.device = _active_device(pynq) if device is None else device
+        self.device = _default_device(pynq, deployment) if device is None else device
         emulated = getattr(self.device, "emulated_bitfile", None)
         bitfile: Path | None = Path(emulated) if emulated else deployment.bitfile
         if bitfile is None:
@@ -98,7 +100,12 @@ class Board:
         return self._clock_mhz * float(self._pynq.Clocks.fclk0_mhz) / PS_CLOCK_MHZ
 
 
-def _active_device(pynq: Any) -> Any:
+def _default_device(pynq: Any, deployment: Deployment) -> Any:
+    """pynq's active device, or the emulated board where QMFN_EMULATED asks for one."""
+    if fabric := os.environ.get(EMULATED):
+        from driver.emulated import EmulatedDevice
+
+        return EmulatedDevice(deployment.folder, fabric)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # it says the same as the error

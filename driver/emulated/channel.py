@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from driver.emulated.errors import EmulationError
-from driver.emulated.fabric import Bytes
+from driver.emulated.fabric import NOTHING, Bytes
 from driver.emulated.faults import DECODE_ERROR, INTERNAL_ERROR, Fault
 from driver.emulated.memory import Memory
 
@@ -44,6 +44,11 @@ class Transfer:
 
     def is_a(self, kind: str) -> bool:
         return self.fault is not None and self.fault.kind == kind
+
+    @property
+    def moves(self) -> bool:
+        """Whether it moves anything at all."""
+        return not self.is_a("hang") and not self.is_a("error")
 
 
 class Channel:
@@ -104,10 +109,13 @@ class Channel:
         fault = next(self.faults, None)
         if not self.memory.decodes(self._address, length):
             fault = Fault("error", bit=DECODE_ERROR)
-        if fault is not None and fault.kind == "error":
-            self.fail(fault.bit)
-        else:
-            self.transfer = Transfer(self.memory.at(self._address, length), fault)
+        fails = fault is not None and fault.kind == "error"
+        self.transfer = Transfer(NOTHING if fails else self.memory.at(self._address, length), fault)
+
+    def strike(self) -> None:
+        """Let the transfer end with its error, if that is its fault."""
+        if self.transfer is not None and self.transfer.fault is not None and self.transfer.is_a("error"):
+            self.fail(self.transfer.fault.bit)
 
     def complete(self) -> None:
         """End the transfer well. A channel told to stop meanwhile halts now."""
@@ -135,7 +143,7 @@ class SendChannel(Channel):
     def packet(self) -> tuple[Bytes, bool] | None:
         """What a transfer that has just begun puts on the stream, and whether TLAST ends it."""
         transfer = self.transfer
-        if transfer is None or transfer.moved or transfer.is_a("hang"):
+        if transfer is None or transfer.moved or not transfer.moves:
             return None
         size = transfer.fault.size if transfer.fault and transfer.is_a("short") else len(transfer.data)
         if size % self.setup.beat:
@@ -160,7 +168,7 @@ class ReceiveChannel(Channel):
     def room(self) -> int:
         """How many bytes it would take now: a beat more than the buffer, to see that it is too many."""
         transfer = self.transfer
-        if transfer is None or transfer.is_a("hang"):
+        if transfer is None or not transfer.moves:
             return 0
         if self._dropping:
             return self.setup.beat

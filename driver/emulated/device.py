@@ -93,6 +93,7 @@ class EmulatedDevice(Device):
         """Program: the fabric and the DMAs of the .hwh start anew. Buffers stay, as they do on a board."""
         with self._lock:
             self._fabric.program()
+            before = self._dmas
             self._dmas = {
                 range(ip["phys_addr"], ip["phys_addr"] + ip["addr_range"]): EmulatedDma(
                     self.memory, self._fabric, ip["parameters"]
@@ -100,6 +101,9 @@ class EmulatedDevice(Device):
                 for ip in parser.ip_dict.values()
                 if ip["type"] == VLNV
             }
+            for addresses, dma in self._dmas.items():
+                if addresses in before:
+                    dma.take_faults(before[addresses])
         self.post_download(bitstream, parser, self.name)
 
     def allocate(self, shape: Any, dtype: Any, **options: Any) -> PynqBuffer:

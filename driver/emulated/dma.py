@@ -66,12 +66,17 @@ class EmulatedDma:
         self.send.reset()
         self.receive.reset()
 
+    def take_faults(self, other: EmulatedDma) -> None:
+        """Have the faults that the same DMA was still to have before it was programmed again."""
+        self.send.faults, self.receive.faults = other.send.faults, other.receive.faults
+
     def _find(self, offset: int) -> tuple[Channel, int]:
         if not 0 <= offset < END:
             raise EmulationError(f"the AXI DMA has no register at {offset:#x}")
         return (self.receive, offset - RECEIVE) if offset >= RECEIVE else (self.send, offset)
 
     def _run(self, channel: Channel) -> None:
+        channel.strike()
         while channel.busy and not self._stalled:
             step = self._fabric.step(self.receive.room())
             self.receive.take(step.data, step.last)

@@ -31,5 +31,5 @@ def short(size: int) -> Fault:
 
 
 def error(bit: int) -> Fault:
-    """The transfer ends with an error bit, before it has moved anything."""
+    """The transfer ends with an error bit and has moved nothing. The host sees it at its second look."""
     return Fault("error", bit=bit)

@@ -158,7 +158,7 @@ def test_a_packet_longer_than_the_buffer_is_an_internal_error(
 def test_after_an_error_only_a_reset_helps(dma: EmulatedDma, block: Block, channel: int) -> None:
     dma.write(channel + ADDRESS, BASE + SIZE)  # no memory there
     dma.write(channel + LENGTH, 4)
-    assert dma.read(channel + DMASR) == 0x40 | HALTED | ERROR_IRQ
+    assert ended(dma, channel) == 0x40 | HALTED | ERROR_IRQ
     dma.write(channel + DMACR, RUN)
     assert dma.read(channel + DMACR) == AFTER_RESET
     assert dma.read(channel + DMASR) & HALTED
