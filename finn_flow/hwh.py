@@ -31,8 +31,6 @@ class _Processor:
 
 
 _CLOCKS = range(4)  # of which the design uses the first, at 100 MHz
-_FREQUENCIES = {f"PSU__CRL_APB__PL{clock}_REF_CTRL__ACT_FREQMHZ": 100 for clock in _CLOCKS}
-
 _ZYNQ = _Processor(
     module="processing_system7",
     version="5.5",
@@ -43,9 +41,7 @@ _ZYNQ = _Processor(
         **{f"PCW_FCLK{clock}_PERIPHERAL_DIVISOR0": 5 for clock in _CLOCKS},
         **{f"PCW_FCLK{clock}_PERIPHERAL_DIVISOR1": 2 for clock in _CLOCKS},
         **{f"PCW_FCLK{clock}_PERIPHERAL_CLKSRC": "IO PLL" for clock in _CLOCKS},
-        # Vivado writes none of these; pynq 4.0.0 asks for them on every Zynq and cannot load a design
-        # without.
-        **_FREQUENCIES,
+        **{f"PCW_ACT_FPGA{clock}_PERIPHERAL_FREQMHZ": "100.000000" for clock in _CLOCKS},
     },
 )
 _ULTRASCALE = _Processor(
@@ -58,7 +54,7 @@ _ULTRASCALE = _Processor(
         **{f"PSU__CRL_APB__PL{clock}_REF_CTRL__DIVISOR0": 15 for clock in _CLOCKS},
         **{f"PSU__CRL_APB__PL{clock}_REF_CTRL__DIVISOR1": 1 for clock in _CLOCKS},
         **{f"PSU__CRL_APB__PL{clock}_REF_CTRL__SRCSEL": "IOPLL" for clock in _CLOCKS},
-        **_FREQUENCIES,
+        **{f"PSU__CRL_APB__PL{clock}_REF_CTRL__ACT_FREQMHZ": "99.999001" for clock in _CLOCKS},
     },
 )
 

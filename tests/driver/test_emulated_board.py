@@ -17,6 +17,8 @@ import pynq
 import pytest
 
 from driver import DeployError, DeviceTimeoutError, FaceAccelerator, InputError
+from driver.board import Board
+from driver.deploy import open_deployment
 from driver.emulated import EmulatedDevice, EmulationError
 from driver.emulated.device import RTL
 from driver.emulated.faults import HANG, NO_LAST, SLAVE_ERROR, Fault, error, short
@@ -80,8 +82,19 @@ def test_the_device_says_what_it_is(deploy: Path) -> None:
         assert repr(device) == f"<EmulatedDevice: Pynq-Z2, {words} of 'driver-tests'>"
 
 
+def load(device: EmulatedDevice) -> pynq.Overlay:
+    """The overlay, as the driver loads it."""
+    return Board(open_deployment(device.emulated_bitfile.parents[1]), device).overlay
+
+
+def test_pynq_alone_cannot_set_the_clock_of_a_zynq_7000(scripted: EmulatedDevice) -> None:
+    """Once it can, `Board` need not help it."""
+    with pytest.raises(TypeError, match=r"^unsupported operand type\(s\) for /: 'float' and 'NoneType'$"):
+        pynq.Overlay(str(scripted.emulated_bitfile), device=scripted)
+
+
 def test_pynq_finds_the_dma_and_its_registers(scripted: EmulatedDevice) -> None:
-    overlay = pynq.Overlay(str(scripted.emulated_bitfile), device=scripted)
+    overlay = load(scripted)
     assert list(overlay.ip_dict) == ["axi_dma_0", "processing_system7_0"]
     assert type(overlay.axi_dma_0) is pynq.lib.dma.DMA
     assert overlay.axi_dma_0.buffer_max_size == 2**26 - 1
@@ -91,7 +104,7 @@ def test_pynq_finds_the_dma_and_its_registers(scripted: EmulatedDevice) -> None:
 
 
 def test_loading_again_starts_the_fabric_anew(scripted: EmulatedDevice) -> None:
-    overlay = pynq.Overlay(str(scripted.emulated_bitfile), device=scripted)
+    overlay = load(scripted)
     overlay.axi_dma_0.write(0x30, 0)
     overlay.download()
     assert scripted.fabric.programmed == 2
@@ -128,7 +141,7 @@ def test_a_host_without_flush_and_invalidate_sees_old_data(scripted: EmulatedDev
 
 
 def test_pynq_channels_move_a_packet(scripted: EmulatedDevice) -> None:
-    dma = pynq.Overlay(str(scripted.emulated_bitfile), device=scripted).axi_dma_0
+    dma = load(scripted).axi_dma_0
     out, into = (pynq.allocate(8, np.uint8, target=scripted) for _ in range(2))
     scripted.fabric.give(b"accelera")
     out[:] = range(8)
@@ -149,11 +162,13 @@ def test_without_tlast_pynq_waits_for_ever(deploy: Path) -> None:
     """In a process of its own, since nothing but its end ends the wait."""
     code = """
 import pynq
+from driver.board import Board
+from driver.deploy import open_deployment
 from driver.emulated import EmulatedDevice
 from driver.emulated.faults import NO_LAST
 from tests.driver.scripted_fabric import ScriptedFabric
 device = EmulatedDevice(DEPLOY, ScriptedFabric())
-dma = pynq.Overlay(str(device.emulated_bitfile), device=device).axi_dma_0
+dma = Board(open_deployment(DEPLOY), device).dma
 device.dma.receive.faults = iter([NO_LAST])
 device.fabric.give(bytes(16))
 buffer = pynq.allocate(4, target=device)
@@ -219,7 +234,7 @@ def test_the_verilog_takes_the_cycles_that_the_build_measured(deploy: Path) -> N
 
 @pytest.mark.parametrize("write", [False, True], ids=["read", "write"])
 def test_there_are_no_other_registers(scripted: EmulatedDevice, write: bool) -> None:
-    pynq.Overlay(str(scripted.emulated_bitfile), device=scripted)
+    load(scripted)
     mmio = pynq.MMIO(0x4200_0000, 16, device=scripted)
     rule = "no register at 0x42000004; a board ends the program with a bus error"
     with pytest.raises(EmulationError, match=f"^{rule}$"):
