@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -62,6 +63,28 @@ def test_every_step_leaves_what_it_declares(built: Path) -> None:
     for step in STEPS:
         for file in step.writes:
             assert (built / step.folder / file).is_file(), (step.name, file)
+
+
+def test_the_deploy_folder_holds_an_emulated_board(built: Path) -> None:
+    folder = built / "deploy" / "emulation"
+    settings = read(folder / "emulation.json")
+    ii = read(built / "deploy" / "manifest.json")["interval_cycles"]
+    assert settings == {
+        "build": built.name,
+        "board": "Pynq-Z2",
+        "bitfile": "accelerator.bit",
+        "library": "accelerator.so",
+        "quiet_cycles": 2 * ii + 10_000,
+        "worker": {
+            "command": [sys.executable, "-m", "finn_flow.serve", "--model", "model.onnx"],
+            "environment": {"PYTHONPATH": str(ROOT)},
+        },
+    }
+    memories = {path.name for path in (built / "rtl").glob("*.dat")}
+    others = {"emulation.json", "accelerator.bit", "accelerator.hwh", "accelerator.so", "model.onnx"}
+    assert {path.name for path in folder.iterdir()} == memories | others
+    named = read(built / "deploy" / "manifest.json")["files"]
+    assert [name for name in named if name.startswith("emulation")] == []  # a board does without
 
 
 def test_every_graph_was_compared_on_every_activation(built: Path) -> None:

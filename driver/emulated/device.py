@@ -22,7 +22,7 @@ from driver.emulated.errors import EmulationError
 from driver.emulated.fabric import Fabric
 from driver.emulated.integers import IntegerFabric
 from driver.emulated.memory import Memory
-from driver.emulated.processor import ARCHITECTURES, RESET_VALUES
+from driver.emulated.processor import ARCHITECTURES, BOOT_VALUES
 from driver.emulated.verilated import VerilatedFabric
 from driver.errors import DeployError, InputError
 
@@ -84,7 +84,7 @@ class EmulatedDevice(Device):
             raise RuntimeError("Unable to find metadata for bitstream")  # pynq's words for it
         parser = RuntimeMetadataParser(Metadata(input=str(path)))
         self.arch = ARCHITECTURES[parser.family_ps]
-        self._registers = dict(RESET_VALUES[self.arch])
+        self._registers = dict(BOOT_VALUES[self.arch])
         if getattr(Clocks, "_real_instance", None) is not None:
             del Clocks._real_instance  # pynq keeps the first device's clocks for every other
         return parser

@@ -1,8 +1,8 @@
 """Registers of the processing system that pynq touches when it loads an overlay: the clocks of the logic.
 
-Reset values after the technical reference manuals (Zynq-7000 UG585, Zynq UltraScale+ UG1087): the PLLs run
-and the clocks divide them. pynq computes dividers from them and writes these back; nothing else comes of it,
-for the fabric's clock is the simulation's.
+Addresses and fields after the technical reference manuals (Zynq-7000 UG585, Zynq UltraScale+ UG1087), values
+as a boot loader leaves them: every PLL runs, every clock has 100 MHz. pynq computes dividers from them and
+writes these back; nothing else comes of it, for the fabric's clock is the simulation's.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ ZYNQ, ULTRASCALE = "armv7l", "aarch64"  # as platform.machine() says on the boar
 ARCHITECTURES = {"processing_system7": ZYNQ, "zynq_ultra_ps_e": ULTRASCALE}  # by the .hwh's name of the PS
 
 _SLCR, _CRL, _CRF = 0xF800_0000, 0xFF5E_0000, 0xFD1A_0000
-_PLL_7, _CLOCK_7 = 0x0001_E000, 0x0040_0500  # feedback 30; dividers 5 and 4
-_PLL, _CLOCK = 0x0001_2D00, 0x0105_0F00  # feedback 45, halved; on, dividers 15 and 5
+_PLL_7, _CLOCK_7 = 0x0001_4000, 0x0020_0500  # 20 times 50 MHz; divided by 5 and 2
+_PLL, _CLOCK = 0x0001_5A00, 0x0101_0F00  # 90 times 33.3 MHz, halved; on, divided by 15
 
-RESET_VALUES: dict[str, dict[int, int]] = {
+BOOT_VALUES: dict[str, dict[int, int]] = {
     ZYNQ: {
         **{_SLCR + pll: _PLL_7 for pll in (0x100, 0x104, 0x108)},
         _SLCR + 0x120: 0x1F00_0200,

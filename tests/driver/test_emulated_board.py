@@ -26,7 +26,7 @@ from driver.emulated.memory import FILL
 from driver.evaluate import check_expected, read_expected
 from driver.images import Pictures
 from tests.driver.scripted_fabric import ScriptedFabric
-from tests.driver.tiny import ROOT, tiny_deploy
+from tests.driver.tiny import BUILD_PYTHON, ROOT, tiny_deploy
 
 FABRICS = {"rtl": "Verilated accelerator", "integers": "integer executor"}
 
@@ -101,6 +101,26 @@ def test_pynq_finds_the_dma_and_its_registers(scripted: EmulatedDevice) -> None:
     registers = overlay.axi_dma_0.register_map
     assert (registers.MM2S_DMACR.RS, registers.MM2S_DMASR.Halted, registers.S2MM_DMASR.Idle) == (1, 0, 0)
     assert pynq.Clocks.fclk0_mhz == 100.0
+
+
+def test_a_zynq_ultrascale_board_loads_too(deploy: Path, tmp_path: Path) -> None:
+    code = (
+        "from finn_flow.boards import find_board; from finn_flow.hwh import hwh; "
+        "from finn_flow.netlist import DmaStream as S; "
+        "print(hwh('tiny', find_board('ZCU104'), S(128, 24), S(32, 16)))"
+    )
+    command = [BUILD_PYTHON, "-c", code]
+    text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    folder = changed(deploy, tmp_path, board="ZCU104")
+    (folder / "emulation" / "accelerator.hwh").write_text(text)
+    device = EmulatedDevice(folder, ScriptedFabric())
+    overlay = load(device)
+    assert list(overlay.ip_dict) == ["axi_dma_0", "zynq_ultra_ps_e_0"]
+    assert overlay.axi_dma_0.mmio.base_addr == 0xA000_0000
+    assert pynq.Clocks.fclk0_mhz == pytest.approx(100, abs=0.01)
+    buffer = pynq.allocate(32, np.uint8, target=device)
+    with pytest.raises(RuntimeError, match=r"Starting address must be aligned to 16 bytes\.$"):
+        overlay.axi_dma_0.sendchannel.transfer(buffer, start=4)
 
 
 def test_loading_again_starts_the_fabric_anew(scripted: EmulatedDevice) -> None:
