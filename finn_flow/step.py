@@ -42,7 +42,7 @@ class Step:
     run: called with its context and the folder to write in.
     writes: the files it leaves there at the least. reads: earlier steps whose outputs it reads.
     config: names of `BuildConfig` attributes it reads, dotted for one inside a section (`verify.frames`).
-    files: input files it reads, out of `checkpoint`, `folding`, `fifos` and `images`.
+    files: input files it reads, out of `checkpoint`, `folding`, `fifos`, `images` and `vivado`.
     """
 
     name: str
@@ -94,7 +94,7 @@ class StepContext:
         return stamp.result
 
     def file(self, name: str) -> Path | None:
-        """An input file (`checkpoint`, `folding`, `fifos`) or the folder `images`; None if not given."""
+        """An input file (`checkpoint`, `folding`, `fifos`), folder (`images`), program (`vivado`) or None."""
         if name not in self._step.files:
             raise UndeclaredError(self._step, "files", name)
         return self._pipeline.files[name]

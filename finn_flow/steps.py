@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from finn_flow.artifacts import write_json
+from finn_flow.bitstream_step import bitstream
 from finn_flow.rtl_steps import fifos, rtl, rtlsim
 from finn_flow.step import Step, StepContext
 
@@ -154,6 +155,14 @@ STEPS: list[Step] = [
         reads=("fold", "rtl", "fifos"),
         config=(*_BOARD, "network.input_size", "verify.rtlsim_frames"),
         files=("images",),
+    ),
+    Step(
+        "bitstream",
+        bitstream,
+        ("bitstream.json",),
+        reads=("fold", "rtl", "fifos"),
+        config=_BOARD,
+        files=("vivado",),
     ),
     Step(
         "report",
