@@ -178,7 +178,7 @@ def _input_files(config: BuildConfig, images: Path | None) -> dict[str, Path | N
         "folding": config.folding_file,
         "fifos": config.fifo_file,
         "images": images,
-        "vivado": Path(program) if (program := shutil.which("vivado")) else None,
+        "vivado": Path(program).absolute() if (program := shutil.which("vivado")) else None,
     }
 
 

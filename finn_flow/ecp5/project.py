@@ -1,7 +1,7 @@
-"""The folder of an ECP5 project: rtl/ with a top module of eight pins, and a script for Yosys.
+"""The folder of an ECP5 project: all Verilog and memory files, a top of eight pins, and a script for Yosys.
 
-An ECP5 has no processor, so that the accelerator's streams leave it bit by bit: pins rx and tx, each with
-valid and ready. A word is a beat of the stream, lowest bit first, and TLAST.
+An ECP5 has no processor, so that the accelerator's streams enter and leave it bit by bit: s_axis and m_axis,
+each with TDATA of one bit. A word of them is a beat of the accelerator's stream, lowest bit first, and TLAST.
 """
 
 from __future__ import annotations
@@ -17,26 +17,24 @@ BOARD = "ecp5-85k"
 PINS = "ecp5_top"
 SCRIPT = "synth.ys"
 NETLIST = "netlist.json"
+RESET = {"ap_rst_n": "reset_q[1]"}  # of a pin, so that it has to be brought to the clock first
 
 
 def write_project(folder: Path, netlist: Netlist) -> None:
     """Write the project into the new folder `folder`."""
-    copies = copy_rtl(netlist.sources, folder / "rtl")
-    (folder / "rtl" / f"{PINS}.v").write_text(top_module(netlist.in_bits, netlist.out_bits))
+    copies = copy_rtl(netlist.sources, folder)
+    (folder / f"{PINS}.v").write_text(top_module(netlist.in_bits, netlist.out_bits))
     files = " ".join([*(path.name for path in copies), f"{PINS}.v"])
     (folder / SCRIPT).write_text(SYNTHESIS.format(top=PINS, files=files, netlist=NETLIST))
 
 
-# Styles are advice about Xilinx' memories, which Yosys would take for orders. It seeks memory files in the
-# current folder.
+# Styles are advice about Xilinx' memories, which Yosys would take for orders.
 SYNTHESIS = """\
-cd rtl
 read_slang --ignore-assertions --allow-use-before-declare --top {top} {files}
 setattr -unset rom_style a:rom_style
 setattr -unset ram_style a:ram_style
 synth_ecp5 -top {top}
 stat
-cd ..
 write_json {netlist}
 """
 
@@ -59,20 +57,19 @@ def top_module(in_bits: int, out_bits: int) -> str:
         [
             "// Generated: the accelerator behind eight pins; a word is a beat, lowest bit first, and TLAST.",
             f"module {PINS} (",
-            "    input ap_clk, input rst_n,",
-            "    input rx, input rx_valid, output rx_ready,",
-            "    output tx, output tx_valid, input tx_ready",
+            "    input ap_clk, input ap_rst_n,",
+            "    input s_axis_tdata, input s_axis_tvalid, output s_axis_tready,",
+            "    output m_axis_tdata, output m_axis_tvalid, input m_axis_tready",
             ");",
             "  reg [1:0] reset_q;",
-            "  wire ap_rst_n = reset_q[1];",
-            "  always @(posedge ap_clk) reset_q <= {reset_q[0], rst_n};",
+            "  always @(posedge ap_clk) reset_q <= {reset_q[0], ap_rst_n};",
             f"  wire [{in_bits}:0] in_tdata;",
             f"  wire [{out_bits}:0] out_tdata;",
             f"  wire [{out_bits // 8 - 1}:0] out_tkeep;",
             "  wire in_tvalid, in_tready, out_tvalid, out_tready;",
-            _converter("to_words", 1, in_bits + 1, ("rx", "rx_valid", "rx_ready"), _wires("in")),
-            instance(TOP, TOP, accelerator),
-            _converter("to_bits", out_bits + 1, 1, _wires("out"), ("tx", "tx_valid", "tx_ready")),
+            _converter("to_words", 1, in_bits + 1, _wires("s_axis"), _wires("in")),
+            instance(TOP, TOP, {**RESET, **accelerator}),
+            _converter("to_bits", out_bits + 1, 1, _wires("out"), _wires("m_axis")),
             "endmodule",
             "",
         ]
@@ -87,6 +84,6 @@ def _converter(
     name: str, in_bits: int, out_bits: int, source: tuple[str, str, str], sink: tuple[str, str, str]
 ) -> str:
     ends = ("tdata", "tvalid", "tready")
-    pins = {f"s_axis_{end}": wire for end, wire in zip(ends, source, strict=True)}
+    pins = RESET | {f"s_axis_{end}": wire for end, wire in zip(ends, source, strict=True)}
     pins |= {f"m_axis_{end}": wire for end, wire in zip(ends, sink, strict=True)}
     return instance("width_converter", name, pins, {"IN_BITS": in_bits, "OUT_BITS": out_bits})
