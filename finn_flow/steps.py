@@ -168,7 +168,7 @@ STEPS: list[Step] = [
         "report",
         report,
         ("index.html",),
-        reads=("lower", "fold", "verify", "fifos", "rtlsim", "estimate"),
+        reads=("lower", "fold", "verify", "fifos", "rtlsim", "estimate", "bitstream"),
         config=(*_NETWORK, *_BOARD, "target_fps", "headroom"),
         files=("images",),
     ),
