@@ -13,6 +13,7 @@ import pytest
 
 from finn_flow.bitstream import Netlist
 from finn_flow.boards import BOARDS, find_board
+from finn_flow.ops.verilog import module
 from finn_flow.vivado import write_project
 from finn_flow.vivado.platforms import PLATFORMS
 
@@ -290,6 +291,19 @@ def test_memory_files_lose_their_path(tmp_path: Path) -> None:
     folder = project(tmp_path, "ZCU104")
     assert (folder / "rtl" / "MVAU_0.v").read_text() == 'mvau #(.WEIGHTS("MVAU_0_weights.dat")) layer ();\n'
     assert str(tmp_path) not in "".join(path.read_text() for path in folder.glob("*.tcl"))
+
+
+def test_the_netlist_tells_a_block_design_its_clock_and_reset() -> None:
+    text = module("accelerator", {"s_axis_0": 32, "m_axis_0": 32}, [], "// made up", packets=True)
+    assert text.splitlines()[2:6] == [
+        '    (* X_INTERFACE_INFO = "xilinx.com:signal:clock:1.0 ap_clk CLK", X_INTERFACE_PARAMETER = '
+        '"ASSOCIATED_BUSIF s_axis_0:m_axis_0, ASSOCIATED_RESET ap_rst_n" *)',
+        "    input ap_clk,",
+        '    (* X_INTERFACE_INFO = "xilinx.com:signal:reset:1.0 ap_rst_n RST", X_INTERFACE_PARAMETER = '
+        '"POLARITY ACTIVE_LOW" *)',
+        "    input ap_rst_n,",
+    ]
+    assert "X_INTERFACE" not in module("dataflow", {"s_axis_0": 32}, [], "// made up")
 
 
 def test_board_files_are_used_where_they_are_installed(tmp_path: Path) -> None:

@@ -41,9 +41,8 @@ def vivado_version(vivado: Path) -> tuple[int, int]:
         printed = str(error)
     if (match := VERSION.search(printed)) is None:
         first = printed.strip().partition("\n")[0] or "nothing"
-        raise UserError(
-            FIELD, str(vivado), f"`-version` says no version but: {first}; mend it or take it off PATH"
-        )
+        rule = f"`-version` says no version but: {first}; mend it or take it off PATH"
+        raise UserError(FIELD, str(vivado), rule)
     return int(match[1]), int(match[2])
 
 
@@ -60,32 +59,16 @@ def run_project(
 
     Raises UserError, with the path of the log, if Vivado fails, takes longer than `limit_s` or misses timing.
     """
-    log = folder / LOG
-    command = [str(vivado), "-mode", "batch", "-nojournal", "-nolog", "-source", SCRIPT]
-    try:
-        with progress("Vivado", len(STAGES)) as advance:
-            code = run_tool(command, folder, log, limit_s, lambda line: advance(line.startswith(MARK)))
-    except OverdueError:
-        raise _failure(
-            vivado, f"has not ended after {limit_s / 3600:.3g} hours and was stopped", log
-        ) from None
-    if code != 0:
-        raise _failure(
-            vivado, f"failed with exit code {code}: {first_line(log, 'ERROR: ') or last_line(log)}", log
-        )
-    if missing := [
-        name for name in (BITFILE, HARDWARE, UTILISATION, TIMING) if not (folder / name).is_file()
-    ]:
-        raise _failure(vivado, f"ended well but did not write {', '.join(missing)}", log)
+    if failure := _run(folder, vivado, progress, limit_s):
+        raise _error(vivado, folder, failure)
     try:
         utilisation = parse_utilisation((folder / UTILISATION).read_text())
         timing = parse_timing((folder / TIMING).read_text())
     except ReportError as error:
-        raise _failure(vivado, f"wrote what cannot be read: {error}", log) from None
+        raise _error(vivado, folder, f"wrote what cannot be read: {error}") from None
     if timing.hold_ns < 0:
-        raise _failure(
-            vivado, f"left paths that are too short or pulses too narrow: {timing.hold_ns:.3f} ns", log
-        )
+        what = f"left paths that are too short or pulses too narrow: {timing.hold_ns:.3f} ns"
+        raise _error(vivado, folder, what)
     year, release = vivado_version(vivado)
     return Bitstream(
         status="built",
@@ -96,5 +79,21 @@ def run_project(
     )
 
 
-def _failure(vivado: Path, what: str, log: Path) -> UserError:
-    return UserError(FIELD, str(vivado), f"{what}; log: {log}")
+def _run(folder: Path, vivado: Path, progress: Progress, limit_s: float) -> str | None:
+    """Run it to its end; what went wrong, None if nothing."""
+    log = folder / LOG
+    command = [str(vivado), "-mode", "batch", "-nojournal", "-nolog", "-source", SCRIPT]
+    try:
+        with progress("Vivado", len(STAGES)) as advance:
+            code = run_tool(command, folder, log, limit_s, lambda line: advance(line.startswith(MARK)))
+    except OverdueError:
+        return f"has not ended after {limit_s / 3600:.3g} hours and was stopped"
+    if code != 0:
+        return f"failed with exit code {code}: {first_line(log, 'ERROR: ') or last_line(log)}"
+    files = (BITFILE, HARDWARE, UTILISATION, TIMING)
+    missing = [name for name in files if not (folder / name).is_file()]
+    return f"ended well but did not write {', '.join(missing)}" if missing else None
+
+
+def _error(vivado: Path, folder: Path, what: str) -> UserError:
+    return UserError(FIELD, str(vivado), f"{what}; log: {folder / LOG}")
