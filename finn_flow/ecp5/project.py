@@ -67,7 +67,7 @@ def top_module(in_bits: int, out_bits: int) -> str:
             f"  wire [{out_bits}:0] out_tdata;",
             f"  wire [{out_bits // 8 - 1}:0] out_tkeep;",
             "  wire in_tvalid, in_tready, out_tvalid, out_tready, bit_tready;",
-            f"  assign s_axis_tready = bit_tready && {RESET['ap_rst_n']};  // the pin's reset ends before ours",
+            f"  assign s_axis_tready = bit_tready && {RESET['ap_rst_n']};  // the pin's ends first",
             _converter("to_words", 1, in_bits + 1, (*_wires("s_axis")[:2], "bit_tready"), _wires("in")),
             instance(TOP, TOP, {**RESET, **accelerator}),
             _converter("to_bits", out_bits + 1, 1, _wires("out"), _wires("m_axis")),
