@@ -69,73 +69,60 @@ ADDRESSES = {
     ("zynq_ps/Data", "axi_dma_0/S_AXI_LITE/Reg", "{dma}"),
     ("zynq_ps/Data", "axi_intc_0/S_AXI/Reg", "{intc}"),
 }
-PROCESSOR = {
-    **dict.fromkeys(
-        ZYNQ,
-        {
-            "ip": "processing_system7",
-            "memory": "S_AXI_HP0",
-            "control": "M_AXI_GP0",
-            "clock": "FCLK_CLK0",
-            "reset": "FCLK_RESET0_N",
-            "control_clock": "M_AXI_GP0_ACLK",
-            "memory_clock": "S_AXI_HP0_ACLK",
-            "interrupt": "IRQ_F2P",
-            "segment": "S_AXI_HP0/HP0_DDR_LOWOCM",
-            "dma": "0x40000000",
-            "intc": "0x40010000",
-        },
-    ),
-    **dict.fromkeys(
-        MPSOC,
-        {
-            "ip": "zynq_ultra_ps_e",
-            "memory": "S_AXI_HP0_FPD",
-            "control": "M_AXI_HPM0_FPD",
-            "clock": "pl_clk0",
-            "reset": "pl_resetn0",
-            "control_clock": "maxihpm0_fpd_aclk",
-            "memory_clock": "saxihp0_fpd_aclk",
-            "interrupt": "pl_ps_irq0",
-            "segment": "SAXIGP2/HP0_DDR_LOW",
-            "dma": "0xA0000000",
-            "intc": "0xA0010000",
-        },
-    ),
+ZYNQ_PINS = {
+    "ip": "processing_system7",
+    "memory": "S_AXI_HP0",
+    "control": "M_AXI_GP0",
+    "clock": "FCLK_CLK0",
+    "reset": "FCLK_RESET0_N",
+    "control_clock": "M_AXI_GP0_ACLK",
+    "memory_clock": "S_AXI_HP0_ACLK",
+    "interrupt": "IRQ_F2P",
+    "segment": "S_AXI_HP0/HP0_DDR_LOWOCM",
+    "dma": "0x40000000",
+    "intc": "0x40010000",
 }
-PORTS = {  # settings of the processing system without which a port, pin or clock of it would not be there
-    **dict.fromkeys(
-        ZYNQ,
-        {
-            "PCW_USE_M_AXI_GP0": "1",
-            "PCW_USE_S_AXI_HP0": "1",
-            "PCW_S_AXI_HP0_DATA_WIDTH": "64",
-            "PCW_USE_FABRIC_INTERRUPT": "1",
-            "PCW_IRQ_F2P_INTR": "1",
-            "PCW_EN_CLK0_PORT": "1",
-            "PCW_EN_RST0_PORT": "1",
-            "PCW_FPGA0_PERIPHERAL_FREQMHZ": "100",
-            "PCW_CRYSTAL_PERIPHERAL_FREQMHZ": "50",
-            "PCW_APU_PERIPHERAL_FREQMHZ": "650",
-        },
-    ),
-    **dict.fromkeys(
-        MPSOC,
-        {
-            "PSU__USE__M_AXI_GP0": "1",
-            "PSU__USE__M_AXI_GP1": "0",
-            "PSU__USE__M_AXI_GP2": "0",
-            "PSU__MAXIGP0__DATA_WIDTH": "128",
-            "PSU__USE__S_AXI_GP2": "1",
-            "PSU__SAXIGP2__DATA_WIDTH": "128",
-            "PSU__USE__IRQ0": "1",
-            "PSU__FPGA_PL0_ENABLE": "1",
-            "PSU__USE__FABRIC__RST": "1",
-            "PSU__NUM_FABRIC_RESETS": "1",
-            "PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ": "100",
-        },
-    ),
+MPSOC_PINS = {
+    "ip": "zynq_ultra_ps_e",
+    "memory": "S_AXI_HP0_FPD",
+    "control": "M_AXI_HPM0_FPD",
+    "clock": "pl_clk0",
+    "reset": "pl_resetn0",
+    "control_clock": "maxihpm0_fpd_aclk",
+    "memory_clock": "saxihp0_fpd_aclk",
+    "interrupt": "pl_ps_irq0",
+    "segment": "SAXIGP2/HP0_DDR_LOW",
+    "dma": "0xA0000000",
+    "intc": "0xA0010000",
 }
+PROCESSOR = dict.fromkeys(ZYNQ, ZYNQ_PINS) | dict.fromkeys(MPSOC, MPSOC_PINS)
+# Settings of the processing system without which a port, pin or clock of it would not be there.
+ZYNQ_SETTINGS = {
+    "PCW_USE_M_AXI_GP0": "1",
+    "PCW_USE_S_AXI_HP0": "1",
+    "PCW_S_AXI_HP0_DATA_WIDTH": "64",
+    "PCW_USE_FABRIC_INTERRUPT": "1",
+    "PCW_IRQ_F2P_INTR": "1",
+    "PCW_EN_CLK0_PORT": "1",
+    "PCW_EN_RST0_PORT": "1",
+    "PCW_FPGA0_PERIPHERAL_FREQMHZ": "100",
+    "PCW_CRYSTAL_PERIPHERAL_FREQMHZ": "50",
+    "PCW_APU_PERIPHERAL_FREQMHZ": "650",
+}
+MPSOC_SETTINGS = {
+    "PSU__USE__M_AXI_GP0": "1",
+    "PSU__USE__M_AXI_GP1": "0",
+    "PSU__USE__M_AXI_GP2": "0",
+    "PSU__MAXIGP0__DATA_WIDTH": "128",
+    "PSU__USE__S_AXI_GP2": "1",
+    "PSU__SAXIGP2__DATA_WIDTH": "128",
+    "PSU__USE__IRQ0": "1",
+    "PSU__FPGA_PL0_ENABLE": "1",
+    "PSU__USE__FABRIC__RST": "1",
+    "PSU__NUM_FABRIC_RESETS": "1",
+    "PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ": "100",
+}
+SETTINGS = dict.fromkeys(ZYNQ, ZYNQ_SETTINGS) | dict.fromkeys(MPSOC, MPSOC_SETTINGS)
 DMA = {
     "c_include_sg": "0",
     "c_sg_length_width": "26",
@@ -162,10 +149,9 @@ class Ran:
 
     def settings(self, cell: str) -> dict[str, str]:
         """What set_property -dict sets of a cell."""
-        words = [
-            call[1].split() for call in self.of("set_property") if call[0] == "-dict" and call[2] == cell
-        ]
-        plain = [word.strip("{}").removeprefix("CONFIG.") for word in sum(words, [])]
+        calls = [call for call in self.of("set_property") if call[0] == "-dict" and call[2] == cell]
+        words = " ".join(call[1] for call in calls).split()
+        plain = [word.strip("{}").removeprefix("CONFIG.") for word in words]
         return dict(zip(plain[::2], plain[1::2], strict=True))
 
 
@@ -259,7 +245,7 @@ def test_address_map(ran: Ran, request: pytest.FixtureRequest) -> None:
 @EVERY_BOARD
 def test_settings_of_the_blocks(ran: Ran, request: pytest.FixtureRequest) -> None:
     board = request.node.callspec.params["ran"]
-    assert ran.settings("zynq_ps") == PORTS[board]
+    assert ran.settings("zynq_ps") == SETTINGS[board]
     assert ran.settings("axi_dma_0") == DMA
     mhz = "100" if board in ZYNQ else "200"
     assert ran.settings("clk_wiz_0")["CLKOUT1_REQUESTED_OUT_FREQ"] == mhz
