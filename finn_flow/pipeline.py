@@ -7,6 +7,7 @@ and results of the steps it reads, our sources, the tools' versions) and its own
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -189,6 +190,7 @@ def _input_files(config: BuildConfig, images: Path | None) -> dict[str, Path | N
         "folding": config.folding_file,
         "fifos": config.fifo_file,
         "images": images,
+        "vivado": Path(program).absolute() if (program := shutil.which("vivado")) else None,
     }
 
 

@@ -12,6 +12,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from finn_flow.artifacts import tool_versions
 from finn_flow.backends import layer_instance
+from finn_flow.bitstream import RESULT, Bitstream
 from finn_flow.frames import NamedFaces, faces_to_show
 from finn_flow.graph import Graph, attribute
 from finn_flow.report import (
@@ -35,9 +36,9 @@ from verification.executor.embed import embedder
 
 NOT_RUN = {
     "C++ simulation": "Only the RTL of the layers is generated and simulated.",
-    "synthesis": "Resources and the clock are not confirmed by any synthesis.",
-    "bitstream": "Nothing has run on a device.",
+    "a device": "No board has run the accelerator.",
 }
+NO_BITSTREAM = {"bitstream": "Resources and the clock are not confirmed by any implementation."}
 FACES_NOTE = "Cosine similarity of the embeddings made of the integers that the accelerator computes."
 ACCUMULATOR_BYTES = 4  # of each number that leaves the accelerator
 FOLDING = ("PE", "SIMD", "parallel_window")
@@ -51,6 +52,7 @@ def collect(ctx: StepContext, model_file: str, host_file: str) -> ReportData:
     spec = ctx.config.network.spec()
     shown = faces_to_show(ctx.file("images"), spec.size)
     target = ctx.config.target_fps
+    bitstream = Bitstream(**_read(ctx, "bitstream", RESULT))
     return ReportData(
         name=ctx.name,
         board=ctx.config.device,
@@ -66,8 +68,9 @@ def collect(ctx: StepContext, model_file: str, host_file: str) -> ReportData:
         verification=tuple(Verification(**row) for row in verification["graphs"]),
         reference=verification["reference"],
         simulation=_simulation(ctx, model_file),
+        bitstream=bitstream,
         seconds=ctx.seconds(),
-        not_run=NOT_RUN,
+        not_run=NOT_RUN if bitstream.status == "built" else NOT_RUN | NO_BITSTREAM,
         faces=tuple(Face(name, image) for name, image in zip(shown.names, shown.images, strict=True)),
         similarity=_similarity(model, dict(np.load(ctx.path("lower", host_file))), shown),
         faces_note=FACES_NOTE,

@@ -131,6 +131,8 @@ def dsp_lanes(weight_bits: int, input_bits: int, narrow_weights: bool, dsp_block
     >>> [dsp_lanes(bits, bits, True, "DSP48E2") for bits in (2, 3, 4, 5, 8)]
     [9, 5, 4, 3, 2]
     """
+    if dsp_block == "MULT18X18D":
+        return 1
     operand = 25 if dsp_block == "DSP48E1" else 27
     return 1 + (operand - (not narrow_weights) - weight_bits) // (weight_bits + input_bits - 1)
 
@@ -155,7 +157,7 @@ def _vvau(a: Attributes, dsp_block: DspBlock) -> Resources:
     pe, simd, kernel, channels = a["PE"], a.get("SIMD", 1), math.prod(a["Kernel"]), a["Channels"]
     w, x, acc = _bits(a["weightDataType"]), _bits(a["inputDataType"]), _bits(a["outputDataType"])
     weights = memory(pe * simd * w, kernel * channels // (pe * simd), a.get("ram_style", "auto"))
-    in_lut = w * x <= LUT_PRODUCT_BITS
+    in_lut = w * x <= LUT_PRODUCT_BITS and dsp_block != "MULT18X18D"
     products = pe * simd * (w * x * 8 // 5 if in_lut else 0)
     sums = pe * (simd - 1) * (w + x)
     logic = Resources(
@@ -203,7 +205,7 @@ def multiplier_dsps(a_bits: int, b_bits: int, dsp_block: DspBlock) -> int:
     >>> multiplier_dsps(20, 12, "DSP48E2"), multiplier_dsps(20, 20, "DSP48E2")
     (1, 2)
     """
-    wide, narrow = (25 if dsp_block == "DSP48E1" else 27), 18
+    wide, narrow = {"DSP48E1": 25, "DSP48E2": 27, "MULT18X18D": 18}[dsp_block], 18
     ways = ((wide, narrow), (narrow, wide))
     return min(-(-a_bits // u) * -(-b_bits // v) for u, v in ways)
 

@@ -42,7 +42,8 @@ class Step:
     run: called with its context and the folder to write in.
     writes: the files it leaves there at the least. reads: earlier steps whose outputs it reads.
     config: names of `BuildConfig` attributes it reads, dotted for one inside a section (`verify.frames`).
-    files: input files it reads, out of `checkpoint`, `card`, `driver`, `folding`, `fifos` and `images`.
+    files: input files it reads, out of `checkpoint`, `card`, `driver`, `folding`, `fifos`, `images` and
+    `vivado`.
     into: its folder, if that is not called as the step.
     """
 
@@ -90,10 +91,6 @@ class StepContext:
         self.config = cast(BuildConfig, _DeclaredConfig(pipeline.config, step))
         self.results: dict[str, Any] = {}
 
-    def reads(self, step: str) -> bool:
-        """Whether this step declares that it reads that one."""
-        return step in self._step.reads
-
     def path(self, step: str, file: str = "") -> Path:
         """A file that an earlier step wrote, or that step's folder."""
         return self._read(step) / file
@@ -105,7 +102,10 @@ class StepContext:
         return stamp.result
 
     def file(self, name: str) -> Path | None:
-        """An input file (`checkpoint`, its `card`, `folding`, `fifos`) or folder (`images`, `driver`)."""
+        """An input: file (`checkpoint`, `card`, `folding`, `fifos`), folder (`images`, `driver`), or `vivado`.
+
+        None if it was not given.
+        """
         if name not in self._step.files:
             raise UndeclaredError(self._step, "files", name)
         return self._pipeline.files[name]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from finn_flow.artifacts import write_json
+from finn_flow.bitstream_step import bitstream
 from finn_flow.package import package
 from finn_flow.rtl_steps import fifos, rtl, rtlsim
 from finn_flow.step import Step, StepContext
@@ -157,10 +158,18 @@ STEPS: list[Step] = [
         files=("images",),
     ),
     Step(
+        "bitstream",
+        bitstream,
+        ("bitstream.json",),
+        reads=("fold", "rtl", "fifos"),
+        config=_BOARD,
+        files=("vivado",),
+    ),
+    Step(
         "package",
         package,
         ("manifest.json", "host.npz", "README.md", "samples/expected.npz", "emulation/emulation.json"),
-        reads=("lower", "fold", "rtl", "fifos", "rtlsim"),
+        reads=("lower", "fold", "rtl", "fifos", "rtlsim", "bitstream"),
         config=(*_NETWORK, *_BOARD),
         files=("images", "card", "driver"),
         into="deploy",
@@ -169,7 +178,7 @@ STEPS: list[Step] = [
         "report",
         report,
         ("index.html",),
-        reads=("lower", "fold", "verify", "fifos", "rtlsim", "estimate"),
+        reads=("lower", "fold", "verify", "fifos", "rtlsim", "estimate", "bitstream"),
         config=(*_NETWORK, *_BOARD, "target_fps", "headroom"),
         files=("images",),
     ),

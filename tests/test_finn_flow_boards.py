@@ -20,10 +20,14 @@ def test_known_boards_and_their_resources() -> None:
         "ZCU102": (274_080, 1824, 0, 2520, 5.0),
         "ZCU104": (230_400, 624, 96, 1728, 5.0),
         "KV260": (117_120, 288, 64, 1248, 5.0),
+        "ecp5-85k": (83_640, 208, 0, 156, 20.0),
     }
 
 
-@pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
+XILINX = {name: board for name, board in BOARDS.items() if board.part.startswith("xc")}
+
+
+@pytest.mark.parametrize("board", XILINX.values(), ids=XILINX)
 def test_parts_are_those_that_finn_knows(board: Board) -> None:
     prepare_finn()
     from finn.util.basic import get_dsp_block, pynq_part_map
@@ -34,9 +38,14 @@ def test_parts_are_those_that_finn_knows(board: Board) -> None:
     assert board.ff == 2 * board.lut
 
 
+def test_the_lattice_part() -> None:
+    board = BOARDS["ecp5-85k"]
+    assert (board.dsp_block, board.ff, board.clock_mhz) == ("MULT18X18D", board.lut, 50.0)
+
+
 def test_find_board() -> None:
     assert find_board("ZCU104") is BOARDS["ZCU104"]
     with pytest.raises(UserError) as error:
         find_board("zcu104")
-    known = "AUP-ZU3, KV260, Pynq-Z1, Pynq-Z2, Ultra96-V2, ZCU102, ZCU104"
+    known = "AUP-ZU3, KV260, Pynq-Z1, Pynq-Z2, Ultra96-V2, ZCU102, ZCU104, ecp5-85k"
     assert str(error.value) == f"board = 'zcu104': unknown; known boards: {known}"

@@ -15,7 +15,7 @@ import pytest
 from finn_flow.report import PAGE, Face, ReportData, write_report
 from finn_flow.report.finn_json import json_files
 from finn_flow.report.page import render
-from tests.test_finn_flow_report_data import BOARD, Net, build, faces, network, simulation
+from tests.test_finn_flow_report_data import BITSTREAM, BOARD, Net, build, faces, network, simulation
 
 PICTURES = ("cycles.png", "resources.png", "graph.png", "footprint.png", "fifos.png", "similarity.png")
 VOID = {"meta", "img", "input", "br"}
@@ -103,7 +103,7 @@ def test_inlined_pictures_are_the_files(written: Path, page: Page) -> None:
 
 def test_links_lead_to_sections(page: Page) -> None:
     links = {ref[1:] for ref in page.references if ref.startswith("#")}
-    sections = ("cycles", "resources", "graph", "weights", "verification", "simulation", "faces")
+    sections = ("cycles", "resources", "graph", "weights", "verification", "simulation", "bitstream", "faces")
     assert links == {*sections, "layers", "build"}
     assert links <= set(page.ids)
     assert len(set(page.ids)) == len(page.ids)
@@ -183,11 +183,22 @@ def test_tables(page: Page, row: list[str]) -> None:
             {"simulation": simulation(network(), bypasses=())},
             "Depths were given, so that no by-pass was studied.",
         ),
+        ({}, "There is no bitstream: no tool for it."),
         (faces(0), "No faces were embedded in this build."),
     ],
 )
 def test_what_a_build_lacks_is_said(changes: dict[str, Any], text: str) -> None:
     assert text in re.sub(r"\s+", " ", page_of(build(**changes)).text)
+
+
+def test_a_bitstream_is_held_against_the_estimate() -> None:
+    page = page_of(build(bitstream=BITSTREAM))
+    assert ["LUT", "4,001", "3,400", "10,000", "40.0 %"] in page.cells
+    assert ["BRAM18", "35", "34", "40", "87.5 %"] in page.cells
+    assert ["built for", "100 MHz"] in page.cells
+    assert ["at most, by the worst slack of 2.000 ns", "125 MHz"] in page.cells
+    assert ["frames a second at that clock", "93,633"] in page.cells
+    assert "Vivado 2023.1. The device holds an AXI DMA and its connections" in page.text
 
 
 def test_one_frame_is_one_frame() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from finn_flow.bitstream import Bitstream
 from finn_flow.boards import Board
 from finn_flow.report import (
     Bypass,
@@ -116,6 +117,21 @@ def faces(count: int) -> dict[str, Any]:
     }
 
 
+NO_BITSTREAM = Bitstream("skipped", 100.0, reason="no tool for it")
+BITSTREAM = Bitstream(
+    "built",
+    100.0,
+    tool="Vivado 2023.1",
+    utilisation={
+        "LUT": {"used": 4001.0, "offered": 10_000.0},
+        "FF": {"used": 7002.0, "offered": 20_000.0},
+        "BRAM18": {"used": 35.0, "offered": 40.0},
+        "DSP": {"used": 15.0, "offered": 60.0},
+    },
+    timing={"wns_ns": 2.0, "fmax_mhz": 125.0},
+)
+
+
 def simulation(net: Net, **changes: Any) -> Simulation:
     """A FIFO on every stream of `net`, one word deeper each, half full; the first two on by-passes."""
     fifos = tuple(
@@ -165,6 +181,7 @@ def build(net: Net | None = None, **changes: Any) -> ReportData:
         ),
         "reference": "Brevitas in float64",
         "simulation": simulation(net),
+        "bitstream": NO_BITSTREAM,
         "seconds": {"export": 1.5, "fold": 20.25},
         "not_run": {"rtlsim": "No cycle was simulated.", "bitstream": "Timing is unknown."},
         "faces_note": "Embeddings of the integer executor.",

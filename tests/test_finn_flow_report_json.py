@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from finn_flow.report.finn_json import json_files
-from tests.test_finn_flow_report_data import Net, build, faces
+from tests.test_finn_flow_report_data import BITSTREAM, Net, build, faces
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +29,11 @@ def test_file_names_are_finns(files: dict[str, Any]) -> None:
         "verification.json",
         "summary.json",
     ]
+
+
+def test_resources_of_a_bitstream_are_there_under_finns_name() -> None:
+    resources = json_files(build(bitstream=BITSTREAM))["post_synth_resources.json"]
+    assert resources == {"(top)": {"LUT": 4001, "FF": 7002, "BRAM_18K": 35, "DSP": 15}}
 
 
 def test_all_round_trip(files: dict[str, Any]) -> None:
@@ -115,5 +120,6 @@ def test_summary(files: dict[str, Any]) -> None:
     assert (summary["weights"], summary["weight_bits"]) == (2304, 14_976)
     assert summary["verified"] == ["export", "fold"]
     assert summary["not_run"] == {"rtlsim": "No cycle was simulated.", "bitstream": "Timing is unknown."}
+    assert (summary["bitstream"]["status"], summary["bitstream"]["reason"]) == ("skipped", "no tool for it")
     assert summary["faces"] == ["face 0", "face 1", "face 2"]
     assert np.array_equal(summary["similarity"], faces(3)["similarity"])

@@ -17,6 +17,7 @@ from finn_flow.resources import (
     layer_attributes,
     layer_resources,
     memory,
+    multiplier_dsps,
 )
 from tests.hw_graphs import HardwareGraph, residual_network
 
@@ -151,3 +152,10 @@ def test_sum_and_report() -> None:
     assert sum([total, total], Resources()) == total.times(2)
     assert list(RESOURCE_LABELS.values()) == ["LUT", "FF", "BRAM18", "URAM", "DSP"]
     assert board_resources(BOARDS["KV260"]) == Resources(117_120, 234_240, 288, 64, 1248)
+
+
+def test_an_ecp5_has_a_multiplier_a_product() -> None:
+    """As Yosys maps them: none packed, none in LUTs."""
+    block: DspBlock = "MULT18X18D"
+    assert dsp_lanes(4, 4, True, block) == 1
+    assert [multiplier_dsps(*bits, block) for bits in ((18, 18), (19, 18), (20, 20))] == [1, 2, 4]

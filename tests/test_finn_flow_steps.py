@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from finn_flow import expected
 from finn_flow.steps import STEPS
 from model.checkpoint import load_checkpoint
 from model.data import example_faces, pixels
+from tests.vivado_samples import SEVEN_SERIES, fake_vivado, success
 from verification.executor import Executor
 
 ROOT = Path(__file__).parents[1]
@@ -219,6 +221,74 @@ def test_the_report_shows_what_was_simulated(built: Path) -> None:
         assert f'<tr><th scope="row">{name["fifo"]}</th>' in page
     assert f"{run['elements']:,} integers in all" in page
     assert f"{sum(sizing['fifo_sizes'].values()):,}</td></tr></tfoot>" in page
+
+
+def test_without_vivado_a_project_is_left_to_run_by_hand(built: Path) -> None:
+    result = read(built / "bitstream" / "bitstream.json")
+    assert result == {
+        "status": "skipped",
+        "clock_mhz": 100.0,
+        "tool": None,
+        "reason": "no vivado on the PATH (Vivado 2022.2 or later); to make it by hand, in bitstream/vivado: "
+        "vivado -mode batch -source build.tcl",
+        "utilisation": None,
+        "timing": None,
+    }
+    project = built / "bitstream" / "vivado"
+    assert {path.name for path in project.iterdir()} == {"build.tcl", "settings.tcl", "rtl"}
+    sources = {*(built / "rtl").iterdir(), *(built / "fifos").iterdir()}
+    names = {path.name for path in sources if path.suffix in (".v", ".sv", ".dat")}
+    assert {path.name for path in (project / "rtl").iterdir()} == names
+    page = (built / "report" / "index.html").read_text()
+    assert "There is no bitstream: no vivado on the PATH" in page
+    assert "bitstream</strong>: not run" in page
+
+
+@pytest.fixture
+def vivado(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder on the PATH for a program `vivado`."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return folder
+
+
+def test_with_vivado_it_is_run_and_reported(
+    build: ModuleType, copy: Path, vivado: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_vivado(vivado, success(SEVEN_SERIES))
+    assert build.main(["--config", str(TINY), "--output-dir", str(copy)]) == 0
+    out = capsys.readouterr().out
+    place = f"bitstream [{[step.name for step in STEPS].index('bitstream') + 1}/{len(STEPS)}]"
+    assert f"Running step: {place}: vivado file changed" in out
+    assert "  finn-accel.bit for 100 MHz, of at most 103.2 MHz" in out
+    folder = copy / "bitstream"
+    assert (folder / "finn-accel.bit").read_text() == "bits\n"
+    assert (folder / "finn-accel.hwh").read_text() == "hwh\n"
+    kept = {"build.tcl", "settings.tcl", "rtl", "vivado.log", "utilization.rpt", "timing.rpt"}
+    assert {path.name for path in (folder / "vivado").iterdir()} == kept
+    assert read(folder / "bitstream.json")["tool"] == "Vivado 2023.1"
+    assert not (copy / "bitstream-run").exists()
+    summary = read(copy / "report" / "summary.json")
+    assert summary["bitstream"]["timing"] == {"wns_ns": 0.312, "fmax_mhz": 103.22}
+    assert "bitstream" not in summary["not_run"]
+    assert read(copy / "report" / "post_synth_resources.json")["(top)"]["DSP"] == 198
+    assert build.main(["--config", str(TINY), "--output-dir", str(copy)]) == 0
+    assert f"Skipping step: {place}" in capsys.readouterr().out
+
+
+def test_a_vivado_that_fails_leaves_its_log_and_what_stood_before(
+    build: ModuleType, copy: Path, vivado: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = fake_vivado(vivado, "echo 'ERROR: [Place 30-640] Place Check : too many LUTs'; exit 1")
+    assert build.main(["--config", str(TINY), "--output-dir", str(copy)]) == 2
+    log = copy / "bitstream-run" / "vivado.log"
+    assert capsys.readouterr().err == (
+        f"error: vivado = '{program}': failed with exit code 1: ERROR: [Place 30-640] Place Check : too many "
+        f"LUTs; log: {log}\n"
+    )
+    assert "too many LUTs" in log.read_text()
+    assert read(copy / "bitstream" / "bitstream.json")["status"] == "skipped"
 
 
 def test_a_second_build_runs_nothing(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 Pins = dict[str, str]
 
@@ -15,13 +15,24 @@ def padded(bits: int) -> int:
 def module(
     name: str, widths: Mapping[str, int], body: Sequence[str], comment: str, packets: bool = False
 ) -> str:
-    """A module with clock, reset and streams. widths: bits of TDATA by stream; packets: TLAST and TKEEP.
+    """A module with clock, reset and streams. widths: bits of TDATA by stream.
 
+    packets: with TLAST and TKEEP, and attributes that tell Vivado's block designs clock and reset (UG994).
     A stream whose name starts with `s` or `in` is an input.
     """
     ports = [line for stream, width in widths.items() for line in _declare(stream, width, packets)]
-    head = ",\n".join(["    input ap_clk", "    input ap_rst_n", *ports])
+    clock, reset = _attributes(widths) if packets else ("", "")
+    head = ",\n".join([f"{clock}    input ap_clk", f"{reset}    input ap_rst_n", *ports])
     return "\n".join([comment, f"module {name} (", head, ");", *body, "endmodule", ""])
+
+
+def _attributes(streams: Iterable[str]) -> tuple[str, str]:
+    form = '    (* X_INTERFACE_INFO = "xilinx.com:signal:{}:1.0 {} {}", X_INTERFACE_PARAMETER = "{}" *)\n'
+    buses = f"ASSOCIATED_BUSIF {':'.join(streams)}, ASSOCIATED_RESET ap_rst_n"
+    return (
+        form.format("clock", "ap_clk", "CLK", buses),
+        form.format("reset", "ap_rst_n", "RST", "POLARITY ACTIVE_LOW"),
+    )
 
 
 def instance(

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from finn_flow.bitstream import Bitstream
 from finn_flow.boards import Board
 from finn_flow.report.simulation import Simulation
 from finn_flow.resources import RESOURCE_LABELS, Resources, board_resources
@@ -154,6 +155,7 @@ class ReportData:
     verification: tuple[Verification, ...]
     reference: str
     simulation: Simulation
+    bitstream: Bitstream
     seconds: Mapping[str, float]
     not_run: Mapping[str, str]
     faces: tuple[Face, ...]

@@ -25,7 +25,17 @@ def json_files(data: ReportData) -> dict[str, Any]:
             "steps": [{**asdict(row), "equal": True} for row in data.verification],
         },
         "summary.json": _summary(data),
+        **_post_synthesis(data),
     }
+
+
+def _post_synthesis(data: ReportData) -> dict[str, Any]:
+    """Resources of the implemented device, where there is one; 18 Kbit block RAMs as in FINN's estimates."""
+    if data.bitstream.utilisation is None:
+        return {}
+    names = {"BRAM18": "BRAM_18K"}
+    used = {names.get(label, label): use["used"] for label, use in data.bitstream.utilisation.items()}
+    return {"post_synth_resources.json": {"(top)": used}}
 
 
 def _with_total(counts: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
@@ -53,6 +63,7 @@ def _summary(data: ReportData) -> dict[str, Any]:
         "weights": data.weights,
         "weight_bits": data.weight_bits,
         "verified": [row.step for row in data.verification],
+        "bitstream": asdict(data.bitstream),
         "seconds": dict(data.seconds),
         "not_run": dict(data.not_run),
         "faces": [face.label for face in data.faces],

@@ -9,6 +9,7 @@ from pathlib import Path
 import jinja2
 
 from finn_flow.report.data import Layer, ReportData, ResourceUse
+from finn_flow.resources import RESOURCE_LABELS
 
 TEMPLATE = "report.html.j2"
 FLOAT_BITS = 32
@@ -32,6 +33,7 @@ def render(data: ReportData, pictures: Mapping[str, bytes]) -> str:
         pictures=inlined,
         float_bits=FLOAT_BITS,
         shown_fifos=SHOWN_FIFOS,
+        estimated={label: getattr(data.total, name) for name, label in RESOURCE_LABELS.items()},
     )
 
 
