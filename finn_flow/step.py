@@ -102,7 +102,7 @@ class StepContext:
         return stamp.result
 
     def file(self, name: str) -> Path | None:
-        """An input: file (`checkpoint`, `card`, `folding`, `fifos`), folder (`images`, `driver`), or `vivado`.
+        """An input: file (`checkpoint`, `card`, `folding`, `fifos`), folder (`images`, `driver`) or `vivado`.
 
         None if it was not given.
         """
