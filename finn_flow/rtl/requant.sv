@@ -80,31 +80,37 @@ module requant #(
   logic moves;
   fold_t fold_q;
   logic [PE*LANE_BITS-1:0] word_q;
-  x_t x_q[PE];
-  product_t product_q[PE];
-  bias_t bias_q[PE];
-  shift_t product_shift_q[PE], sum_shift_q[PE];
-  sum_t sum_q[PE], shifted_q[PE];
 
   assign s_axis_tready = !m_axis_tvalid || m_axis_tready;
   assign m_axis_tvalid = valid_q[STAGES-1];
   assign moves = s_axis_tready && (s_axis_tvalid || valid_q != '0);
 
-  always_ff @(posedge ap_clk)
-    if (moves) begin
-      word_q <= memory[fold_q];
-      for (int unsigned p = 0; p < PE; ++p) begin
-        automatic lane_t lane = word_q[p*LANE_BITS+:LANE_BITS];
-        x_q[p] <= x_t'({!IN_SIGNED ? 1'b0 : s_axis_tdata[(p+1)*IN_BITS-1], s_axis_tdata[p*IN_BITS+:IN_BITS]});
-        product_q[p] <= x_q[p] * multiplier_t'({SCALE_SIGNED && lane[SCALE_BITS-1], lane[SCALE_BITS-1:0]});
-        bias_q[p] <= bias_t'(lane[SCALE_BITS+:BIAS_BITS]);
-        product_shift_q[p] <= shift_t'(lane >> (SCALE_BITS + BIAS_BITS));
-        sum_q[p] <= sum_t'(product_q[p]) + sum_t'(bias_q[p]);
-        sum_shift_q[p] <= product_shift_q[p];
-        shifted_q[p] <= (sum_q[p] >>> SHIFT) >>> sum_shift_q[p];
-        m_axis_tdata[p*OUT_BITS+:OUT_BITS] <= clamp(shifted_q[p]);
+  always_ff @(posedge ap_clk) if (moves) word_q <= memory[fold_q];
+
+  for (genvar p = 0; p < PE; ++p) begin : g_lane  // scalars: a simulator copies arrays
+    lane_t lane;
+    x_t x_q;
+    product_t product_q;
+    bias_t bias_q;
+    shift_t product_shift_q, sum_shift_q;
+    sum_t sum_q, shifted_q;
+    out_t out_q;
+
+    assign lane = word_q[p*LANE_BITS+:LANE_BITS];
+    assign m_axis_tdata[p*OUT_BITS+:OUT_BITS] = out_q;
+
+    always_ff @(posedge ap_clk)
+      if (moves) begin
+        x_q <= x_t'({!IN_SIGNED ? 1'b0 : s_axis_tdata[(p+1)*IN_BITS-1], s_axis_tdata[p*IN_BITS+:IN_BITS]});
+        product_q <= x_q * multiplier_t'({SCALE_SIGNED && lane[SCALE_BITS-1], lane[SCALE_BITS-1:0]});
+        bias_q <= bias_t'(lane[SCALE_BITS+:BIAS_BITS]);
+        product_shift_q <= shift_t'(lane >> (SCALE_BITS + BIAS_BITS));
+        sum_q <= sum_t'(product_q) + sum_t'(bias_q);
+        sum_shift_q <= product_shift_q;
+        shifted_q <= (sum_q >>> SHIFT) >>> sum_shift_q;
+        out_q <= clamp(shifted_q);
       end
-    end
+  end
 
   always_ff @(posedge ap_clk) begin
     if (moves) valid_q <= {valid_q[STAGES-2:0], s_axis_tvalid};

@@ -31,12 +31,13 @@ RUNTIME = tuple(
 LIBRARY = "design.so"
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]  # (what, how many) -> advance
 
-# Verilator: state that nothing has set is 0 as on the FPGA, large designs in many small files for g++. Lint
-# is a test's business (finn-rtllib is not clean), yet $fatal at elaboration stays an error.
+# Verilator: state that nothing has set is 0 as on the FPGA, large designs in many small files for g++.
+# Processes stay whole: split by register, each part would test the same enables again, which is most of an
+# idle cycle. Lint is a test's business (finn-rtllib is not clean), yet $fatal at elaboration stays an error.
 VERILATE = (
     *("--cc", "--prefix", "Vtop", "--assert", "--no-timing", "-O3", "-Wno-lint", "-Wno-style"),
     *("--x-assign", "fast", "--x-initial", "fast"),
-    *("--output-split", "15000", "--output-split-cfuncs", "1500"),
+    *("--output-split", "15000", "--output-split-cfuncs", "1500", "-fno-split"),
 )
 COMPILE = (
     *(

@@ -12,7 +12,9 @@
 #include <vector>
 
 #include "design.h"
+#include "svdpi.h"
 #include "verilated.h"
+#include "verilated_syms.h"
 
 #if VM_TRACE_FST
 #include "verilated_fst_c.h"
@@ -74,7 +76,8 @@ struct Channel : StreamPins {
 struct Tap {
   std::string name;
   int bits;
-  uint64_t depth, limit, beats = 0, left = 0, peak = 0;
+  uint64_t depth, limit;
+  const uint64_t *entered, *left, *peak;  // counted in the design: a call for every word would be slow
   std::vector<uint8_t> data;
   uint64_t expected = 0;
 };
@@ -88,8 +91,8 @@ struct Sim {
   std::vector<Tap> taps;
   std::map<std::string, uint64_t> limits;
   std::string message;
-  uint64_t cycle = 0, start = 0, activity = 0;
-  bool capture = false, fresh = true;
+  uint64_t cycle = 0, start = 0;
+  bool capture = false, fresh = true, awaits_taps = false;
 #if VM_TRACE_FST
   std::unique_ptr<VerilatedFstC> trace;
 #endif
@@ -159,7 +162,6 @@ struct Sim {
       if (!*stream.valid || !*stream.ready) continue;
       stream.cycles.push_back(cycle);
       stream.held = false;
-      ++activity;
       if (stream.is_input) continue;
       if (stream.last && *stream.last) stream.lasts.push_back(stream.cycles.size() - 1);
       stream.data.insert(stream.data.end(), stream.tdata, stream.tdata + stream.beat_bytes());
@@ -170,9 +172,18 @@ struct Sim {
   bool done() const {
     for (const auto &stream : streams)
       if (!stream.is_input && stream.cycles.size() < stream.expected) return false;
-    for (const auto &tap : taps)
-      if (tap.left < tap.expected) return false;
+    if (awaits_taps)
+      for (const auto &tap : taps)
+        if (*tap.left < tap.expected) return false;
     return true;
+  }
+
+  // Grows with every beat on any stream or tap.
+  uint64_t transfers() const {
+    uint64_t sum = 0;
+    for (const auto &stream : streams) sum += stream.cycles.size();
+    for (const auto &tap : taps) sum += *tap.entered + *tap.left;
+    return sum;
   }
 };
 
@@ -181,7 +192,11 @@ extern "C" int tap_open(const char *name, int bits, int depth) {
   std::string fifo(name);
   fifo.resize(fifo.rfind('.'));  // of the monitor, whose instance is in the FIFO's
   const auto words = static_cast<uint64_t>(depth);
-  current->taps.push_back({fifo, bits, words, words});
+  const auto *monitor = static_cast<const VerilatedScope *>(svGetScope());
+  const auto counter = [&](const char *variable) {
+    return static_cast<const uint64_t *>(monitor->varFind(variable)->datap());
+  };
+  current->taps.push_back({fifo, bits, words, words, counter("entered"), counter("left"), counter("peak")});
   return static_cast<int>(current->taps.size()) - 1;
 }
 extern "C" int tap_limit_of(const char *name, int depth) {
@@ -194,13 +209,6 @@ extern "C" void tap_data(int tap, int chunk, int word) {
   const int bytes = std::min(4, (t.bits + 7) / 8 - 4 * chunk);
   const auto *raw = reinterpret_cast<const uint8_t *>(&word);
   t.data.insert(t.data.end(), raw, raw + bytes);
-}
-extern "C" void tap_transfer(int tap, int enters, int leaves) {
-  Tap &t = current->taps[tap];
-  t.beats += enters;
-  t.left += leaves;
-  if (t.beats - t.left > t.peak) t.peak = t.beats - t.left;
-  ++current->activity;
 }
 
 // What Verilator calls for $stop, $fatal and failed assertions: it would end the process. And for memory files
@@ -279,7 +287,6 @@ uint64_t sim_cycle(const Sim *sim) { return sim->cycle; }
 void sim_reset(Sim *sim, uint64_t cycles) {
   sim->enter();
   for (auto &tap : sim->taps) {
-    tap.beats = tap.left = tap.peak = 0;
     tap.data.clear();
     auto limit = sim->limits.find(tap.name);
     tap.limit = limit == sim->limits.end() ? tap.depth : limit->second;
@@ -295,7 +302,6 @@ void sim_reset(Sim *sim, uint64_t cycles) {
   }
   *sim->design->reset_n = 1;
   sim->fresh = true;
-  sim->activity = 0;
 }
 
 void sim_push(Sim *sim, int stream, const uint8_t *beats, uint64_t count) {
@@ -321,12 +327,17 @@ int sim_run(Sim *sim, uint64_t max_cycles, uint64_t idle_cycles) {
   if (sim->fresh) sim->start = sim->cycle;
   sim->fresh = false;
   const uint64_t end = sim->cycle + max_cycles;
-  uint64_t seen = sim->activity, since = sim->cycle;
+  // Looked at now and then, since there are hundreds of taps: a stall shows up to an eighth late.
+  const uint64_t period = std::max<uint64_t>(1, idle_cycles / 8);
+  uint64_t seen = sim->transfers(), since = sim->cycle, look = since + period;
   try {
     while (!sim->done()) {
       if (sim->cycle >= end) return SIM_LIMIT;
       sim->step();
-      if (sim->activity != seen) seen = sim->activity, since = sim->cycle;
+      if (sim->cycle < look) continue;
+      look = sim->cycle + period;
+      const uint64_t now = sim->transfers();
+      if (now != seen) seen = now, since = sim->cycle;
       if (sim->cycle - since >= idle_cycles) return SIM_STALLED;
     }
   } catch (const std::exception &error) {
@@ -350,9 +361,9 @@ uint64_t sim_lasts(const Sim *sim, int stream, uint64_t *numbers, uint64_t room)
 int sim_taps(const Sim *sim) { return static_cast<int>(sim->taps.size()); }
 const char *sim_tap_name(const Sim *sim, int tap) { return sim->taps[tap].name.c_str(); }
 int sim_tap_bits(const Sim *sim, int tap) { return sim->taps[tap].bits; }
-uint64_t sim_tap_beats(const Sim *sim, int tap) { return sim->taps[tap].beats; }
-uint64_t sim_tap_occupancy(const Sim *sim, int tap) { return sim->taps[tap].beats - sim->taps[tap].left; }
-uint64_t sim_tap_peak(const Sim *sim, int tap) { return sim->taps[tap].peak; }
+uint64_t sim_tap_beats(const Sim *sim, int tap) { return *sim->taps[tap].entered; }
+uint64_t sim_tap_occupancy(const Sim *sim, int tap) { return *sim->taps[tap].entered - *sim->taps[tap].left; }
+uint64_t sim_tap_peak(const Sim *sim, int tap) { return *sim->taps[tap].peak; }
 uint64_t sim_tap_depth(const Sim *sim, int tap) { return sim->taps[tap].limit; }
 void sim_tap_limit(Sim *sim, const char *name, uint64_t depth) {
   if (depth)
@@ -360,7 +371,10 @@ void sim_tap_limit(Sim *sim, const char *name, uint64_t depth) {
   else
     sim->limits.erase(name);
 }
-void sim_tap_expect(Sim *sim, int tap, uint64_t beats) { sim->taps[tap].expected = beats; }
+void sim_tap_expect(Sim *sim, int tap, uint64_t beats) {
+  sim->taps[tap].expected = beats;
+  sim->awaits_taps = std::any_of(sim->taps.begin(), sim->taps.end(), [](const Tap &t) { return t.expected; });
+}
 void sim_tap_capture(Sim *sim, int yes) { sim->capture = yes; }
 void sim_tap_read(const Sim *sim, int tap, uint64_t first, uint64_t count, uint8_t *beats) {
   const size_t bytes = (sim->taps[tap].bits + 7) / 8;

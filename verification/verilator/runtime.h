@@ -20,7 +20,7 @@ typedef struct Sim Sim;
 enum {
   SIM_DONE = 0,     // every output has the beats that it was to collect
   SIM_LIMIT = 1,    // max_cycles went by first
-  SIM_STALLED = 2,  // idle_cycles went by without a transfer on any stream or tap
+  SIM_STALLED = 2,  // idle_cycles, or up to an eighth more, went by without a transfer on any stream or tap
   SIM_BROKEN = 3,   // an AXI-Stream rule was broken, or an assertion of the design failed
 };
 
