@@ -46,7 +46,7 @@ def simulate_layer(build: Path, name: str, pixels: NDArray[np.int8], trace: Path
     model = ModelWrapper(str(folder / MODEL))
     nodes = {node.name: node for node in model.graph.node}
     if name not in nodes:
-        raise UserError("--node", name, _similar(name, list(nodes)))
+        raise UserError("--node", name, similar(name, list(nodes)))
     layer = layer_instance(nodes[name])
     sources = [folder / path.name for path in layer.modules()] + [folder / f"{name}.v"]
     library = build_library(Design(name, tuple(sources), trace is not None))
@@ -79,10 +79,10 @@ def simulate_accelerator(build: Path, pixels: NDArray[np.int8], trace: Path) -> 
     )
 
 
-def _similar(name: str, names: Sequence[str]) -> str:
+def similar(name: str, names: Sequence[str]) -> str:
     """What to say of a name that no layer has.
 
-    >>> _similar("MVAU3", ["MVAU_3", "VVAU_0"])
+    >>> similar("MVAU3", ["MVAU_3", "VVAU_0"])
     'no such layer; most similar: MVAU_3, VVAU_0'
     """
     return f"no such layer; most similar: {', '.join(difflib.get_close_matches(name, names, 5, cutoff=0))}"
