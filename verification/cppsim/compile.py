@@ -18,7 +18,7 @@ from verification.errors import VerificationError
 
 # finn-hlslib is C++14 written for another compiler: its warnings are not ours to mend.
 FLAGS = ("-std=c++20", "-O2", "-w")
-HEADER = "chain.h"
+HEADER = "network.h"  # precompiled, with all that it includes
 LINK = ("-Wl,--allow-multiple-definition",)  # flatten.hpp defines functions that are not inline in every unit
 
 
@@ -57,8 +57,7 @@ def compile_units(units: Mapping[str, str], done: Callable[[int], None]) -> dict
     missing = [text for text, path in objects.items() if not path.is_file()]
 
     def compile_one(text: str) -> None:
-        source = f'#include "{HEADER}"\n' + text.replace(UNIT, unit_name(text))
-        _compile(source, objects[text], units[text], "-c")
+        _compile(text.replace(UNIT, unit_name(text)), objects[text], units[text], "-c")
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for _ in pool.map(compile_one, missing):
@@ -97,7 +96,7 @@ def _compile(source: str, target: Path, what: str, *options: str) -> None:
     _, headers = toolchain()
     with tempfile.TemporaryDirectory(dir=cache_folder(), prefix="compiling-") as name:
         path = Path(name, f"{target.stem}.cpp")
-        path.write_text(source)
+        path.write_text(f'#include "{HEADER}"\n{source}')
         made = Path(name, target.name)
         _run([*_command(headers), path.name, *options, "-o", made.name], path.parent, what)
         os.replace(made, target)

@@ -1,6 +1,6 @@
 """A layer of a network in C++: a unit of one function that reads the layer's streams and writes them.
 
-    void UNIT(hls::stream<ap_uint<8>> &in0_V, ..., hls::stream<ap_uint<12>> &out0_V, ..., chain::Memory const &)
+    void UNIT(hls::stream<ap_uint<8>> &in0_V, ..., hls::stream<ap_uint<12>> &out0_V, chain::Memory const &)
 
 The text of a unit depends neither on the layer's name nor on what its memory holds, so that equal layers are
 compiled once. UNIT stands for a name that the program chooses.
@@ -58,7 +58,7 @@ class CppLayer(ABC):
 
     @abstractmethod
     def unit(self) -> str:
-        """The unit's C++ text after `#include "chain.h"`."""
+        """The unit's C++ text after its `#include` of our header."""
 
     def memory(self) -> bytes:
         """What the layer's parameter memory holds, whole bytes a word."""

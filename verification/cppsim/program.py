@@ -37,8 +37,8 @@ class Program:
             for port in layer.ports.values():
                 if self.streams[port.tensor] != port:
                     known = self.streams[port.tensor]
-                    rule = f"{port.words} words of {port.bits} bits, not {known.words} of {known.bits}"
-                    raise VerificationError(f"{layer.name}: {port.tensor!r} must carry {rule}")
+                    rule = f"{known.words} words of {known.bits} bits, not {port.words} of {port.bits}"
+                    raise VerificationError(f"{layer.name}: {port.tensor!r} carries {rule}")
 
     @property
     def streams(self) -> dict[str, Port]:
@@ -64,7 +64,7 @@ class Program:
             body.append(f"frames.load(s{numbers[tensor]}, {numbers[tensor]}, {self.streams[tensor].words});")
         for layer in self.layers:
             body += _calls(layer, numbers)
-        lines = ['#include "network.h"', *sorted(declarations), "void frame(chain::Frames &frames) {"]
+        lines = [*sorted(declarations), "void frame(chain::Frames &frames) {"]
         lines += [f"  {line}" for line in body]
         main = "int main(int argc, char **argv) { return chain::run(argc, argv, frame); }"
         return "\n".join([*lines, "}", main, ""])

@@ -1,5 +1,5 @@
 // What every unit of a simulated network includes: finn-hlslib, and the words that go into and out of its streams.
-// Precompiled once (verification/cppsim/compile.py), as these headers are most of what g++ reads.
+// Precompiled once with network.h (verification/cppsim/compile.py): these headers are most of what g++ reads.
 #ifndef CHAIN_H
 #define CHAIN_H
 
