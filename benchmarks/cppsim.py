@@ -2,8 +2,8 @@
 
     python -m benchmarks.cppsim --model build/tiny/fold/model.onnx [--frames N]
 
-The first layer of each op that FINN has code for, the same kernel with the same numbers in both, outputs compared
-with the executor's. Nothing is taken from a cache. CPU time, so that a busy machine does not count.
+The first layer of each op that FINN has code for, the same kernel with the same numbers in both, outputs
+compared with the executor's. Nothing is taken from a cache. CPU time, so that a busy machine does not count.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from finn_flow.backends import CLASSES, base_op
 from finn_flow.boards import find_board
 from finn_flow.finn_env import prepare_finn
 from finn_flow.hls.generate import cpp_network
-from finn_flow.passes.adapt_to_hls import AdaptToHls
+from finn_flow.passes.widen_thresholds import WidenThresholds
 from finn_flow.simulate import int8_frames
 from verification.cppsim.check import CppNetwork
 from verification.cppsim.compile import compile_units, toolchain
@@ -122,19 +122,17 @@ def main() -> None:
         network = cpp_network(model, find_board("ZCU104"), Path(name, "code"))
         layers = first_layers(model, network)
         each, (header, program, frame) = ours(network, layers, pixels)
-    adapted = model.transform(AdaptToHls())
+    widened = model.transform(WidenThresholds())
     print("| layer, seconds of CPU time to compile | FINN's cppsim | ours | ratio |")
     print("| --- | --- | --- | --- |")
     frames = 0.0
     for own, layer in zip(each, layers, strict=True):
-        node = next(node for node in adapted.graph.node if node.name == layer.name)
-        compiled, run = finns(node, network, adapted, pixels)
+        node = next(node for node in widened.graph.node if node.name == layer.name)
+        compiled, run = finns(node, network, widened, pixels)
         frames += run
         print(f"| {layer.name} | {compiled:.1f} | {own:.1f} | {compiled / own:.1f}x faster |", flush=True)
     print(f"| all these on a frame | {frames:.2f} | {frame:.2f} | {frames / frame:.1f}x faster |")
-    print(
-        f"\nours, once for all layers of a network: header {header:.1f} s, these layers' program {program:.1f} s"
-    )
+    print(f"\nours, once for a network: header {header:.1f} s, program of these layers {program:.1f} s")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ is absent has no class on that backend.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 
+from finn_flow.config_errors import similar
 from finn_flow.finn_env import prepare_finn
 from finn_flow.graph import FINN
 from model.errors import UserError
@@ -73,8 +73,7 @@ def layer_backends(model: ModelWrapper, choice: Choice) -> dict[str, str]:
         return {name: choice if op in CLASSES[choice] else "rtl" for name, op in ops.items()}
     for name, backend in choice.items():
         if name not in ops:
-            similar = ", ".join(difflib.get_close_matches(name, ops, 5, cutoff=0))
-            raise UserError(f"backend.{name}", backend, f"no such layer; most similar: {similar}")
+            raise UserError(f"backend.{name}", backend, similar(name, list(ops)))
         if ops[name] not in CLASSES[backend]:
             known = ", ".join(CLASSES[backend])
             raise UserError(

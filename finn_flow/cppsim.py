@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finn_flow.command import FAILED, describe
+from finn_flow.config_errors import similar
 from model.errors import UserError
 from verification.errors import MismatchError
 
@@ -33,7 +34,6 @@ def simulate(config: BuildConfig, build: Path, options: argparse.Namespace) -> s
 
     from finn_flow.console import Console
     from finn_flow.hls.generate import cpp_network
-    from finn_flow.rtlsim import similar
     from finn_flow.simulate import int8_frames
 
     model = ModelWrapper(str(build / "fold" / MODEL))

@@ -1,4 +1,4 @@
-"""C++ simulation apart from FINN: units, programs, streams, windows against the RTL's gold, what goes wrong."""
+"""C++ simulation apart from FINN: units, programs, streams, windows against the RTL's gold, errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ WORDS, BITS = 6, 12
 COPY = "void copy(hls::stream<ap_uint<12>> &in0_V, hls::stream<ap_uint<12>> &out0_V) {%s}"
 LOOP = "for (int i = 0; i < 6; i++) out0_V.write(in0_V.read() + 1);"
 ADD = """void add(hls::stream<ap_uint<12>> &in0_V, hls::stream<ap_uint<12>> &in1_V,
-hls::stream<ap_uint<12>> &out0_V) { for (int i = 0; i < 6; i++) out0_V.write(in0_V.read() + in1_V.read()); }"""
+hls::stream<ap_uint<12>> &out0_V) {
+  for (int i = 0; i < 6; i++) out0_V.write(in0_V.read() + in1_V.read());
+}"""
 
 
 def port(tensor: str, words: int = WORDS, bits: int = BITS) -> Port:
@@ -118,11 +120,8 @@ def test_a_compile_error_is_one_line_with_layer_reason_and_log() -> None:
     with pytest.raises(CompileError) as error:
         build_program(Program((layer("no_such_function();", name="MVAU_7"),)))
     log = cache_folder() / "MVAU_7.log"
-    rule = "there are no arguments to ‘no_such_function’ that depend on a template parameter"
-    assert str(error.value).startswith("MVAU_7: g++ failed: ")
-    assert str(error.value).endswith(f"; log: {log}")
-    assert "no_such_function" in str(error.value).replace(rule, "")
-    assert "\n" not in str(error.value)
+    reason = "'no_such_function' was not declared in this scope"
+    assert str(error.value) == f"MVAU_7: g++ failed: {reason}; log: {log}"
     assert "no_such_function" in log.read_text()
 
 

@@ -19,7 +19,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from finn_flow.backends import base_op, layer_instance
 from finn_flow.boards import Board
 from finn_flow.graph import attribute
-from finn_flow.passes.adapt_to_hls import AdaptToHls
+from finn_flow.passes.widen_thresholds import WidenThresholds
 from verification.cppsim.check import CppNetwork
 from verification.cppsim.layer import CppLayer, HlsLayer, ParameterMemory, Port, WindowLayer
 
@@ -35,7 +35,7 @@ def cpp_network(
     model: ModelWrapper, board: Board, folder: Path, advance: Callable[[int], None] = lambda layers: None
 ) -> CppNetwork:
     """All layers of a folded graph in C++, ready to be checked. folder: for their code, needed until then."""
-    twin = model.transform(AdaptToHls(), make_deepcopy=True)
+    twin = model.transform(WidenThresholds(), make_deepcopy=True)
     names = [node.name for node in model.graph.node]
     return CppNetwork(model, write_layers(twin, names, board, folder, advance))
 
@@ -49,8 +49,8 @@ def write_layers(
 ) -> list[CppLayer]:
     """Write the code of the named layers below `folder`; the same as C++ simulation knows them.
 
-    model: the folded graph after AdaptToHls. WindowGenerator, of which FINN has no HLS code, has no files; it
-    is simulated by a model of our RTL.
+    model: the folded graph after WidenThresholds. WindowGenerator, of which FINN has no HLS code, has no
+    files; it is simulated by a model of our RTL.
     """
     layers: list[CppLayer] = []
     for node in model.graph.node:

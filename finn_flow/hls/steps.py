@@ -48,12 +48,12 @@ def hls(ctx: StepContext, out: Path) -> None:
     from finn_flow.backends import hls_layers
     from finn_flow.hls.generate import write_layers
     from finn_flow.hls.vitis import find_tool, synthesise, write_script
-    from finn_flow.passes.adapt_to_hls import AdaptToHls
+    from finn_flow.passes.widen_thresholds import WidenThresholds
 
     model, board = ModelWrapper(str(ctx.path("fold", MODEL))), ctx.config.device
     layers = hls_layers(model, ctx.config.backend)
     with ctx.progress("Writing HLS layers", len(layers)) as advance:
-        write_layers(model.transform(AdaptToHls()), layers, board, out, advance)
+        write_layers(model.transform(WidenThresholds()), layers, board, out, advance)
     write_script(layers, board, out)
     if layers and find_tool() is not None:
         synthesise(layers, out)

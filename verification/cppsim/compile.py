@@ -107,7 +107,8 @@ def _command(*first: Path) -> list[str]:
 
 
 def _run(command: Sequence[str], folder: Path, what: str) -> None:
-    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    plain = {**os.environ, "LC_ALL": "C"}  # quotes in its messages, too
+    result = subprocess.run(command, cwd=folder, env=plain, capture_output=True, text=True, check=False)
     if result.returncode == 0:
         return
     log = cache_folder() / f"{what}.log"
