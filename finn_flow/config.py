@@ -11,18 +11,16 @@ import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from finn_flow.boards import BOARDS, Board, find_board
 from finn_flow.config_errors import read_object, user_error
-from finn_flow.config_fields import BlockBits, Part, StreamBits, TargetFps
+from finn_flow.config_fields import Backend, BlockBits, Part, StreamBits, TargetFps
 from model.errors import UserError
 from model.spec import DepthwiseStage, NetworkSpec, find_checkpoint, spec_of_section
 from model.table import BLOCKS
 
-Backend = Literal["rtl", "hls"]
 SCHEMA_FILE = Path(__file__).parents[1] / "hw_configs" / "schema.json"
 
 
@@ -114,9 +112,8 @@ class BuildConfig(_Section):
     headroom: float = Field(
         0.8, gt=0, le=1, description="Share of each resource that the accelerator may use."
     )
-    backend: Backend | dict[str, Backend] = Field(
-        "rtl",
-        description="What the layers are made of: one for all, or by layer (MVAU_3), the others RTL.",
+    backend: Backend = Field(
+        "rtl", description="What the layers are made of: one for all, or by layer, where the others are RTL."
     )
     verify: VerifyConfig = Field(VerifyConfig(), description="What to verify.")
     output_dir: str | None = Field(

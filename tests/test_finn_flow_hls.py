@@ -33,7 +33,7 @@ TINY = json.loads((ROOT / "hw_configs" / "tiny.json").read_text())
 HLS = ["MVAU_3", "Thresholding_0"]
 SKIPPED = (
     "Skipping step: rtl and what follows, as Vitis HLS is not on the PATH, which makes RTL of "
-    "MVAU_3, Thresholding_0"
+    "Thresholding_0, MVAU_3"
 )
 
 
@@ -174,7 +174,8 @@ def test_named_layers_are_hls_and_the_others_rtl(folded: ModelWrapper) -> None:
         (
             "ConvolutionInputGenerator_0",
             "backend.ConvolutionInputGenerator_0 = 'hls': WindowGenerator has no HLS form; those that have: "
-            "MVAU, VVAU, Thresholding, DuplicateStreams, ElementwiseAdd, StreamingDataWidthConverter, Requant",
+            "MVAU, VVAU, Thresholding, DuplicateStreams, ElementwiseAdd, StreamingDataWidthConverter, "
+            "Requant",
         ),
     ],
 )
