@@ -92,9 +92,7 @@ def test_the_code_of_hls_layers_and_one_script_are_in_the_build(built: Path) -> 
     )
     assert (folder / "synthesise.tcl").is_file()
     assert "void MVAU_3(" in (folder / "MVAU_3" / "top_MVAU_3.cpp").read_text()
-    assert not any(
-        name in path.read_text() for path in folder.rglob("*.*") for name in (str(built), "/.hls", "hls.")
-    )
+    assert not any(str(built) in path.read_text() for path in folder.rglob("*.*"))
 
 
 def test_what_needs_vitis_is_skipped_in_one_line_each_time(
@@ -120,9 +118,9 @@ def test_a_wrong_weight_is_found_in_its_layer(folded: ModelWrapper, tmp_path: Pa
     with pytest.raises(MismatchError) as error:
         network.check(pixels)
     assert error.value.node == "MVAU_3"
-    assert (error.value.tensor, error.value.index[:2]) == ("block3.0.expand.acc", (0, 0))
+    assert (error.value.tensor, error.value.index[:2]) == ("block3.1.expand.acc", (0, 0))
     assert abs(error.value.got - error.value.expected) <= 15  # of a weight times an activation of 4 bits
-    elements = int(np.prod(folded.get_tensor_shape("block3.0.expand.acc")))
+    elements = int(np.prod(folded.get_tensor_shape("block3.1.expand.acc")))
     assert error.value.elements == elements
     assert network.check_layer("VVAU_2", pixels) > 0  # alone, it is not reached by the error
 

@@ -55,6 +55,16 @@ def test_layers_are_chained_and_frames_follow_each_other() -> None:
     assert run(program, ["m", "y"], x=X) == {"m": (X + 1).tolist(), "y": (X + 2).tolist()}
 
 
+def test_frames_are_shared_out_and_come_back_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = Program((layer(),))
+    values, told = np.arange(7 * WORDS) % 4096, list[int]()
+    beats = {"x": pack(values.reshape(-1, 1), BITS)}
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    words = run_program(program, build_program(program), beats, ["y"], told.append)
+    assert unpack(words["y"], BITS, 1, signed=False).reshape(-1).tolist() == (values + 1).tolist()
+    assert sum(told) == 7
+
+
 def test_equal_layers_share_a_unit_whatever_their_names_and_memories(tmp_path: Path) -> None:
     for number, name in enumerate(("one", "two")):
         (tmp_path / name).write_text(f"00{number}\n")

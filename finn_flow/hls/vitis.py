@@ -42,9 +42,7 @@ def synthesise(layers: Sequence[str], folder: Path) -> None:
         )
     for layer in layers:
         if not verilog(layer, folder):
-            kept = shutil.copy(
-                folder / LOG, folder.parent.parent / LOG
-            )  # the step's folder goes when it fails
+            kept = shutil.copy(folder / LOG, folder.parent / LOG)  # the step's folder goes when it fails
             raise VerificationError(f"{layer}: {command[0]} made no Verilog of it; log: {kept}")
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +44,7 @@ class Program:
                     rule = f"{known.words} words of {known.bits} bits, not {port.words} of {port.bits}"
                     raise VerificationError(f"{layer.name}: {port.tensor!r} carries {rule}")
 
-    @property
+    @cached_property
     def streams(self) -> dict[str, Port]:
         """Every stream by its tensor, in topological order, as the first layer that has it knows it."""
         streams: dict[str, Port] = {}
@@ -48,6 +52,11 @@ class Program:
             for port in layer.ports.values():
                 streams.setdefault(port.tensor, port)
         return streams
+
+    @cached_property
+    def memories(self) -> dict[str, bytes]:
+        """What the layers' parameter memories hold, as it was when first asked for."""
+        return {layer.name: layer.memory() for layer in self.layers}
 
     @property
     def inputs(self) -> list[str]:
@@ -106,17 +115,41 @@ def run_program(
 ) -> dict[str, Words]:
     """What streams carry, frame after frame: {tensor: words of all frames}.
 
-    inputs: words of all frames for each of `program.inputs`; done: told of each frame. Raises CppsimError.
+    inputs: words of all frames for each of `program.inputs`; done: told of each frame. The frames are shared
+    out to a process a core. Raises CppsimError.
     """
-    numbers = {tensor: number for number, tensor in enumerate(program.streams)}
     first = program.inputs[0]
     frames = len(inputs[first]) // program.streams[first].words
+    shares = [len(part) for part in np.array_split(range(frames), min(os.cpu_count() or 1, frames))]
+    ends = list(accumulate(shares))
+
+    def run(frames: int, end: int) -> dict[str, Words]:
+        part = {
+            name: words[(end - frames) * program.streams[name].words : end * program.streams[name].words]
+            for name, words in inputs.items()
+        }
+        return _run_frames(program, executable, part, tensors, frames, done)
+
+    with ThreadPoolExecutor(len(shares)) as pool:
+        results = list(pool.map(run, shares, ends))
+    return {name: np.concatenate([result[name] for result in results]) for name in tensors}
+
+
+def _run_frames(
+    program: Program,
+    executable: Path,
+    inputs: Mapping[str, Words],
+    tensors: Sequence[str],
+    frames: int,
+    done: Callable[[int], None],
+) -> dict[str, Words]:
+    numbers = {tensor: number for number, tensor in enumerate(program.streams)}
     with tempfile.TemporaryDirectory(prefix="cppsim_") as name:
         folder = Path(name)
         for tensor in program.inputs:
             (folder / f"{numbers[tensor]}.in").write_bytes(inputs[tensor].tobytes())
-        for layer in program.layers:
-            (folder / f"{layer.name}.mem").write_bytes(layer.memory())
+        for layer, content in program.memories.items():
+            (folder / f"{layer}.mem").write_bytes(content)
         for tensor in tensors:
             (folder / f"{numbers[tensor]}.out").touch()
         _execute(executable, folder, frames, done)
