@@ -52,9 +52,11 @@ def hls(ctx: StepContext, out: Path) -> None:
 
     model, board = ModelWrapper(str(ctx.path("fold", MODEL))), ctx.config.device
     layers = hls_layers(model, ctx.config.backend)
+    write_script(layers, board, out)
+    ctx.result({"layers": layers})
+    if not layers:
+        return
     with ctx.progress("Writing HLS layers", len(layers)) as advance:
         write_layers(model.transform(WidenThresholds()), layers, board, out, advance)
-    write_script(layers, board, out)
-    if layers and find_tool() is not None:
+    if find_tool() is not None:
         synthesise(layers, out)
-    ctx.result({"layers": layers})
