@@ -99,11 +99,12 @@ def ours(network: CppNetwork, layers: Sequence[CppLayer], pixels: Any) -> tuple[
 
 
 def first_layers(model: ModelWrapper, network: CppNetwork) -> list[CppLayer]:
-    """The first layer of each op."""
+    """The first layer of each op, in topological order."""
     names: dict[str, str] = {}
     for node in model.graph.node:
         names.setdefault(base_op(node.op_type), node.name)
-    return [layer for op in OPS for layer in network.layers if layer.name == names.get(op)]
+    chosen = {names[op] for op in OPS if op in names}
+    return [layer for layer in network.layers if layer.name in chosen]
 
 
 def main() -> None:
