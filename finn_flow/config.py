@@ -11,13 +11,12 @@ import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from finn_flow.boards import BOARDS, Board, find_board
 from finn_flow.config_errors import read_object, user_error
-from finn_flow.config_fields import BlockBits, Part, StreamBits, TargetFps
+from finn_flow.config_fields import Backend, BlockBits, Part, StreamBits, TargetFps
 from model.errors import UserError
 from model.spec import DepthwiseStage, NetworkSpec, find_checkpoint, spec_of_section
 from model.table import BLOCKS
@@ -75,6 +74,7 @@ class VerifyConfig(_Section):
 
     frames: int = Field(32, ge=1, description="Number of frames to compare.")
     rtlsim_frames: int = Field(3, ge=3, description="Number of frames to simulate back to back.")
+    cppsim_frames: int = Field(0, ge=0, description="Number of frames for the C++ of FINN's HLS layers.")
 
 
 class BuildConfig(_Section):
@@ -112,7 +112,9 @@ class BuildConfig(_Section):
     headroom: float = Field(
         0.8, gt=0, le=1, description="Share of each resource that the accelerator may use."
     )
-    backend: Literal["rtl"] = Field("rtl", description="What the layers are made of.")
+    backend: Backend = Field(
+        "rtl", description="What the layers are made of: one for all, or by layer, where the others are RTL."
+    )
     verify: VerifyConfig = Field(VerifyConfig(), description="What to verify.")
     output_dir: str | None = Field(
         None, min_length=1, description="Folder of the outputs; null: build/ and the configuration's name."

@@ -82,3 +82,12 @@ def _unknown_key(name: str, section: type[BaseModel]) -> str:
     if nearest := difflib.get_close_matches(name, known, n=1):
         return f"unknown key; did you mean {nearest[0]!r}?"
     return f"unknown key; known keys: {', '.join(known)}"
+
+
+def similar(name: str, names: Sequence[str]) -> str:
+    """What to say of a name that no layer has.
+
+    >>> similar("MVAU3", ["MVAU_3", "VVAU_0"])
+    'no such layer; most similar: MVAU_3, VVAU_0'
+    """
+    return f"no such layer; most similar: {', '.join(difflib.get_close_matches(name, names, 5, cutoff=0))}"

@@ -12,6 +12,8 @@ from model.table import BLOCKS, FLOAT_BITS, residual_streams
 STREAMS = len(residual_streams())
 PART_PATTERN = r"^xc(7|zu|ku|vu|au|k\d)"
 MAX_FPS = 1e9  # above any clock
+BACKENDS = ("rtl", "hls")
+_BACKEND: dict[str, Any] = {"enum": list(BACKENDS)}
 _WIDTH: dict[str, Any] = {"type": "integer", "minimum": 2, "maximum": 8}
 
 
@@ -49,6 +51,13 @@ def _target_fps(value: object) -> object:
     raise ValueError('must be a number of frames per second above 0, or "max" for as many as fit')
 
 
+def _backend(value: object) -> object:
+    names = value.values() if isinstance(value, dict) else [value]
+    if all(isinstance(name, str) and name in BACKENDS for name in names):
+        return value
+    raise ValueError('must be "rtl" or "hls", one for all layers or an object by layer, {"MVAU_3": "hls"}')
+
+
 def _part(value: str) -> str:
     if not re.match(PART_PATTERN, value):
         example = "xczu7ev-ffvc1156-2-e"
@@ -70,5 +79,10 @@ TargetFps = Annotated[
     WithJsonSchema(
         {"anyOf": [{"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": MAX_FPS}, {"const": "max"}]}
     ),
+]
+Backend = Annotated[
+    str | dict[str, str],
+    BeforeValidator(_backend),
+    WithJsonSchema({"anyOf": [_BACKEND, {"type": "object", "additionalProperties": _BACKEND}]}),
 ]
 Part = Annotated[str, AfterValidator(_part), WithJsonSchema({"type": "string", "pattern": PART_PATTERN})]

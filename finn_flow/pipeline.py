@@ -30,7 +30,7 @@ from finn_flow.artifacts import (
 from finn_flow.config import BuildConfig
 from finn_flow.console import Console
 from finn_flow.stamp import ENGINE_FILES, STAMP, TIMES, Inputs, Stamp, plain, read_stamp
-from finn_flow.step import Step, StepContext
+from finn_flow.step import Step, StepContext, StepSkipped
 from model.errors import UserError
 
 State = Literal["done", "stale", "missing"]
@@ -95,7 +95,11 @@ class Pipeline:
                 clean_up(self.folder_of(step.name))
             self._refuse_foreign_folders()
             for number, step in enumerate(self.steps[: last + 1]):
-                self._run_or_skip(step, number, forced=number >= first)
+                try:
+                    self._run_or_skip(step, number, forced=number >= first)
+                except StepSkipped as reason:
+                    self.console.say(f"Skipping step: {step.name} and what follows, {reason}")
+                    break
             self._write_times()
 
     def why(self, step: Step) -> str:

@@ -16,11 +16,15 @@ def rtl(ctx: StepContext, out: Path) -> None:
     """Folded layers -> a Verilog file each, with their memories, and the modules they need."""
     from qonnx.core.modelwrapper import ModelWrapper
 
+    from finn_flow.backends import hls_layers
     from finn_flow.hardware import write_layers
+    from finn_flow.hls.vitis import need_no_synthesis
     from finn_flow.passes.specialize_layers import SpecializeLayers
     from finn_flow.simulate import write_sources
 
-    model = ModelWrapper(str(ctx.path("fold", MODEL))).transform(SpecializeLayers(ctx.config.backend))
+    model = ModelWrapper(str(ctx.path("fold", MODEL)))
+    need_no_synthesis(hls_layers(model, ctx.config.backend))
+    model = model.transform(SpecializeLayers(ctx.config.backend))
     model.save(str(out / MODEL))
     with ctx.progress("Writing layers", len(model.graph.node)) as advance:
         write_sources(write_layers(model, out, advance), out)

@@ -10,13 +10,13 @@ The streams are compared with the executor's integers. Exit code: 0 all equal, 1
 from __future__ import annotations
 
 import argparse
-import difflib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finn_flow.command import FAILED, describe
+from finn_flow.config_errors import similar
 from model.errors import UserError
 from verification.errors import MismatchError
 
@@ -46,7 +46,7 @@ def simulate_layer(build: Path, name: str, pixels: NDArray[np.int8], trace: Path
     model = ModelWrapper(str(folder / MODEL))
     nodes = {node.name: node for node in model.graph.node}
     if name not in nodes:
-        raise UserError("--node", name, _similar(name, list(nodes)))
+        raise UserError("--node", name, similar(name, list(nodes)))
     layer = layer_instance(nodes[name])
     sources = [folder / path.name for path in layer.modules()] + [folder / f"{name}.v"]
     library = build_library(Design(name, tuple(sources), trace is not None))
@@ -77,15 +77,6 @@ def simulate_accelerator(build: Path, pixels: NDArray[np.int8], trace: Path) -> 
         f"accelerator: {compared:,} integers of {len(pixels)} frames equal; latency {run.latency:,} cycles, "
         f"{run.intervals[-1]:,} from frame to frame"
     )
-
-
-def _similar(name: str, names: Sequence[str]) -> str:
-    """What to say of a name that no layer has.
-
-    >>> _similar("MVAU3", ["MVAU_3", "VVAU_0"])
-    'no such layer; most similar: MVAU_3, VVAU_0'
-    """
-    return f"no such layer; most similar: {', '.join(difflib.get_close_matches(name, names, 5, cutoff=0))}"
 
 
 def _run(options: argparse.Namespace) -> str:

@@ -61,6 +61,10 @@ class Step:
         return self.into or self.name
 
 
+class StepSkipped(Exception):  # noqa: N818  no error: the build has done what can be done here
+    """A step cannot run on this machine, nor can what follows it; the message says why."""
+
+
 class UndeclaredError(RuntimeError):
     """A step reads what it does not declare: its outputs could go stale unnoticed."""
 

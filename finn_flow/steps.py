@@ -9,6 +9,7 @@ from pathlib import Path
 
 from finn_flow.artifacts import write_json
 from finn_flow.bitstream_step import bitstream
+from finn_flow.hls.steps import cppsim, hls
 from finn_flow.package import package
 from finn_flow.rtl_steps import fifos, rtl, rtlsim
 from finn_flow.step import Step, StepContext
@@ -59,11 +60,13 @@ def fold(ctx: StepContext, out: Path) -> None:
     """PE and SIMD for every layer, and width converters between neighbours that differ."""
     from qonnx.core.modelwrapper import ModelWrapper
 
+    from finn_flow.backends import layer_backends
     from finn_flow.folding import apply_folding, insert_width_converters, load_folding, save_folding, solve
     from finn_flow.passes.fuse_window_padding import FuseWindowPadding
     from finn_flow.performance import network_performance
 
     model = ModelWrapper(str(ctx.path("lower", MODEL))).transform(FuseWindowPadding())
+    layer_backends(model, ctx.config.backend)  # a wrong name stops here, not after the verification
     board, file = ctx.config.device, ctx.file("folding")
     if file is not None:
         folding = load_folding(file, model)
@@ -128,7 +131,7 @@ STEPS: list[Step] = [
         fold,
         (MODEL, "auto_folding_config.json"),
         reads=("lower",),
-        config=(*_BOARD, "target_fps", "headroom"),
+        config=(*_BOARD, "target_fps", "headroom", "backend"),
         files=("folding",),
     ),
     Step(
@@ -139,8 +142,17 @@ STEPS: list[Step] = [
         config=(*_NETWORK, "verify.frames"),
         files=("checkpoint", "images"),
     ),
+    Step(
+        "cppsim",
+        cppsim,
+        ("cppsim.json",),
+        reads=("fold",),
+        config=(*_BOARD, "network.input_size", "verify.cppsim_frames"),
+        files=("images",),
+    ),
     Step("estimate", estimate, ("estimate.json",), reads=("fold",), config=_BOARD),
-    Step("rtl", rtl, (MODEL, SOURCES), reads=("fold",), config=("backend",)),
+    Step("hls", hls, ("layers.tcl",), reads=("fold",), config=(*_BOARD, "backend")),
+    Step("rtl", rtl, (MODEL, SOURCES), reads=("fold", "hls"), config=("backend",)),
     Step(
         "fifos",
         fifos,

@@ -20,6 +20,7 @@ STREAMS_RULE = (
     "must be a list of 3 numbers 2..8, for the residual streams that blocks 3, 4 and 6 open, or null"
 )
 FLOAT_RULE = "; 32 (float) cannot be exported, it is for training"
+BACKEND_RULE = 'must be "rtl" or "hls", one for all layers or an object by layer, {"MVAU_3": "hls"}'
 FPS_RULE = 'must be a number of frames per second above 0, or "max" for as many as fit'
 
 REJECTED: dict[str, tuple[dict[str, Any], str]] = {
@@ -34,7 +35,7 @@ REJECTED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "unknown key": (
         {"verify.zzz": 1},
-        "verify.zzz = 1: unknown key; known keys: frames, rtlsim_frames",
+        "verify.zzz = 1: unknown key; known keys: frames, rtlsim_frames, cppsim_frames",
     ),
     "unknown key of resources": (
         {**CUSTOM, "resources": {**RESOURCES, "zzz": 1}},
@@ -168,7 +169,15 @@ REJECTED: dict[str, tuple[dict[str, Any], str]] = {
     "target a word": ({"target_fps": "fast"}, f"target_fps = 'fast': {FPS_RULE}"),
     "headroom zero": ({"headroom": 0}, "headroom = 0: must be greater than 0"),
     "headroom a percentage": ({"headroom": 80}, "headroom = 80: must be less than or equal to 1"),
-    "unknown backend": ({"backend": "hls"}, "backend = 'hls': must be 'rtl'"),
+    "unknown backend": ({"backend": "vhdl"}, f"backend = 'vhdl': {BACKEND_RULE}"),
+    "unknown backend of a layer": (
+        {"backend": {"MVAU_0": "hls", "MVAU_1": 3}},
+        f"backend = {{'MVAU_0': 'hls', 'MVAU_1': 3}}: {BACKEND_RULE}",
+    ),
+    "no frames of C++": (
+        {"verify.cppsim_frames": -1},
+        "verify.cppsim_frames = -1: must be greater than or equal to 0",
+    ),
     "frames zero": ({"verify.frames": 0}, "verify.frames = 0: must be greater than or equal to 1"),
     "frames a fraction": ({"verify.frames": 1.5}, "verify.frames = 1.5: must be a valid integer"),
     "output_dir empty": ({"output_dir": ""}, "output_dir = '': must have at least 1 character"),

@@ -307,7 +307,7 @@ def test_a_new_target_runs_fold_and_what_follows(
     arguments = ["--config", str(tmp_path / "faster.json"), "--output-dir", str(copy), "--to", "estimate"]
     assert build.main(arguments) == 0
     ran = [line.split()[2] for line in capsys.readouterr().out.splitlines() if line.startswith("Running")]
-    assert ran == ["fold", "verify", "estimate"]
+    assert ran == ["fold", "verify", "cppsim", "estimate"]
     performance = read(copy / "estimate" / "estimate.json")["performance"]
     assert performance["estimated_throughput_fps"] >= 4000
 

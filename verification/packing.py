@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,3 +30,12 @@ def unpack(beats: NDArray[np.uint8], bits: int, elements: int, signed: bool) -> 
     if signed:
         weights[-1] = -weights[-1]
     return planes.reshape(len(beats), elements, bits).astype(np.int64) @ weights
+
+
+def pack_words(words: Iterable[int], bits: int) -> bytes:
+    """Unsigned words of any width -> whole bytes a word, the least significant first.
+
+    >>> pack_words([0x123, 0x4], 12).hex()
+    '23010400'
+    """
+    return b"".join(word.to_bytes(-(-bits // 8), "little") for word in words)

@@ -116,10 +116,14 @@ def _checked(model: ModelWrapper, node: NodeProto, values: Assignment) -> Assign
             choices = ", ".join(map(str, sorted(set(allowed))))
             state = "missing" if value is None else "illegal"
             raise UserError(f"{node.name}.{name}", value, f"{state}; legal values: {choices}")
-    types = layer_instance(node).get_nodeattr_types()
+    types = {**_types(node, "hls"), **_types(node, "rtl")}
     for name, value in values.items():
         _check_attribute(node.name, name, value, types)
     return values
+
+
+def _types(node: NodeProto, backend: str) -> dict[str, Any]:
+    return layer_instance(node, backend).get_nodeattr_types()
 
 
 def _check_attribute(layer: str, name: str, value: object, types: Mapping[str, Any]) -> None:

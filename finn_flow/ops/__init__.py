@@ -1,8 +1,8 @@
 """Our FINN custom ops.
 
-The generic ones are found by the domain `finn_flow.ops`. The RTL ones are entered in FINN's own RTL domain,
-since FINN's passes take a node for RTL by that domain alone; `_sv` in their names keeps them apart from
-FINN's.
+The generic ones are found by the domain `finn_flow.ops`. The RTL and HLS ones are entered in FINN's own
+domains, since FINN's passes tell a node's backend by that alone; `_sv` and `_int` in their names keep them
+apart from FINN's.
 """
 
 from qonnx.custom_op.registry import add_op_to_domain
@@ -16,6 +16,7 @@ from finn_flow.ops.elementwise_add_rtl import ElementwiseAdd_sv_rtl  # noqa: E40
 from finn_flow.ops.fifo_rtl import StreamingFIFO_sv_rtl  # noqa: E402
 from finn_flow.ops.mvau_rtl import MVAU_sv_rtl  # noqa: E402
 from finn_flow.ops.requant import Requant  # noqa: E402
+from finn_flow.ops.requant_hls import Requant_int_hls  # noqa: E402
 from finn_flow.ops.requant_rtl import Requant_sv_rtl  # noqa: E402
 from finn_flow.ops.thresholding_rtl import Thresholding_sv_rtl  # noqa: E402
 from finn_flow.ops.vvau_rtl import VVAU_sv_rtl  # noqa: E402
@@ -26,6 +27,7 @@ from finn_flow.ops.window_generator_rtl import WindowGenerator_sv_rtl  # noqa: E
 __all__ = ["Requant", "WindowGenerator"]
 
 RTL_DOMAIN = "finn.custom_op.fpgadataflow.rtl"
+HLS_DOMAIN = "finn.custom_op.fpgadataflow.hls"
 RTL_LAYERS = (
     MVAU_sv_rtl,
     VVAU_sv_rtl,
@@ -40,3 +42,4 @@ RTL_LAYERS = (
 
 for layer in RTL_LAYERS:
     add_op_to_domain(RTL_DOMAIN, layer)
+add_op_to_domain(HLS_DOMAIN, Requant_int_hls)

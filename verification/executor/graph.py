@@ -31,7 +31,7 @@ class Node:
 
     @property
     def kind(self) -> str:
-        return self.op_type.removesuffix("_rtl").removesuffix("_hls").removesuffix("_sv")
+        return self.op_type.removesuffix("_rtl").removesuffix("_hls").removesuffix("_sv").removesuffix("_int")
 
     def __str__(self) -> str:
         return f"{self.name} ({self.op_type})"
