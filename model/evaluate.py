@@ -161,12 +161,13 @@ def best_threshold(angle: NDArray[np.float64], same: NDArray[np.bool_]) -> float
 
 
 def brevitas_embedding(network: QMobileFaceNet) -> Embed:
-    """`embed` of the Brevitas network, float32."""
+    """`embed` of the Brevitas network, in the precision of its parameters."""
     network = network.eval()
+    weight = next(network.parameters())
 
     def embed(faces: Images) -> NDArray[np.float64]:
         with torch.no_grad():
-            return network(pixels(faces)).double().numpy()
+            return network(pixels(faces).to(weight)).double().numpy(force=True)
 
     return embed
 
