@@ -19,9 +19,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -31,16 +29,23 @@ from model.distributed import Place, placed
 from model.errors import UserError
 from model.event_log import log_scalars, open_log
 from model.objective import Objective
-from model.teacher import Vectors, combined, directions, folded_embedding, normalised
-from model.train_data import TrainingData, batch_of, check_validation, prepare
+from model.spec import NetworkSpec
+from model.teacher import Vectors, combined, folded_embedding
+from model.train_data import TrainingData, batch_of, held_out_people, prepare
 from model.train_files import STATE, append, forget_after, load_state, save_state
 from model.train_provenance import provenance
 from model.train_settings import Settings, load_settings
-from model.train_start import State, fill, network_to_train, spec_text, spec_to_train
-from model.validation import Validation, random_pairs
+from model.train_start import (
+    State,
+    fill,
+    network_to_train,
+    spec_text,
+    spec_to_train,
+    teachers_directions,
+)
+from model.validation import Validation
 
 BEST, LOG, VALIDATION_LOG = "best.safetensors", "train.csv", "validation.csv"
-ALIGNED = 2000  # faces by which the teachers' embeddings are turned into the same directions
 
 
 @dataclass
@@ -80,39 +85,21 @@ def begin(settings: Settings, place: Place | None = None, state: State | None = 
     data = prepared(settings, spec, place)
     network, origin = network_to_train(settings, spec, data, state)
     network = network.to(place.device)
-    if state:
-        rotations = list(state["rotations"].numpy())
-    else:
-        rotations = turned(folded_embedding(network), data) if data.teachers else []
+    rotations = teachers_directions(network, data, state)
     targets = combined(data.teachers, rotations) if data.teachers else None
-    pairs = random_pairs([data.faces.identities[row] for row in data.held], settings.pairs, settings.seed)
-    check_validation(data, int(pairs.same.sum()), settings)
-    held = Validation(
-        np.asarray(data.faces.images[data.held]), None if targets is None else targets[data.held], pairs
-    )
+    held = held_out_people(data, targets, settings)
     objective = Objective(network, settings, data.classes).to(place.device)
-    optimiser = make_optimiser(objective, settings)
+    loss, optimiser = place.wrapped(objective), make_optimiser(objective, settings)
+    parts = (targets, rotations, held, objective, loss, optimiser, origin)
+    training = Training(settings, place, data, *parts)
     if state:
         fill(objective.head, state["head"])
         optimiser.load_state_dict(state["optimiser"])
-    training = Training(
-        settings,
-        place,
-        data,
-        targets,
-        rotations,
-        held,
-        objective,
-        place.wrapped(objective),
-        optimiser,
-        origin,
-    )
-    if state:
         training.step, training.best = state["step"], state["best"]
     return training
 
 
-def prepared(settings: Settings, spec: Any, place: Place) -> TrainingData:
+def prepared(settings: Settings, spec: NetworkSpec, place: Place) -> TrainingData:
     """The first process fills the cache, the others read it then."""
     if not place.first:
         place.wait()
@@ -120,13 +107,6 @@ def prepared(settings: Settings, spec: Any, place: Place) -> TrainingData:
     if place.first:
         place.wait()
     return data
-
-
-def turned(embed: Any, data: TrainingData) -> list[Vectors]:
-    """A rotation per teacher, by the student's first embeddings of faces that it trains on."""
-    chosen = data.sample(ALIGNED)
-    batches = [embed(data.faces.images[chosen[i : i + 32]]) for i in range(0, len(chosen), 32)]
-    return directions([own[chosen] for own in data.teachers], normalised(np.concatenate(batches)))
 
 
 def make_optimiser(objective: nn.Module, settings: Settings) -> torch.optim.Optimizer:

@@ -20,7 +20,7 @@ from model.heads import UNKNOWN
 from model.spec import NetworkSpec
 from model.teacher import Vectors, load_teacher
 from model.train_settings import Settings
-from model.validation import Rows, hold_out
+from model.validation import Rows, Validation, hold_out, random_pairs
 
 NAMED = 5  # unreadable images that are named; the others are counted
 
@@ -42,8 +42,9 @@ class TrainingData:
     excluded: int
 
     def sample(self, count: int) -> Rows:
-        """About `count` of the rows to train on, evenly."""
-        return self.rows[:: max(1, len(self.rows) // count)][:count]
+        """`count` of the rows to train on, evenly, or all if there are fewer."""
+        count = min(count, len(self.rows))
+        return self.rows[np.arange(count) * len(self.rows) // count]
 
 
 def prepare(settings: Settings, spec: NetworkSpec) -> TrainingData:
@@ -99,11 +100,14 @@ def numbered(identities: tuple[str | None, ...], rows: Rows) -> tuple[NDArray[np
     return np.array([number.get(name, UNKNOWN) for name in identities]), len(people)
 
 
-def check_validation(data: TrainingData, pairs: int, settings: Settings) -> None:
-    """Raises UserError("faces", ...) if held-out people make too few pairs."""
-    if pairs < FOLDS:
+def held_out_people(data: TrainingData, targets: Vectors | None, settings: Settings) -> Validation:
+    """What the best state is chosen by. Raises UserError("faces", ...) if they make too few pairs."""
+    pairs = random_pairs([data.faces.identities[row] for row in data.held], settings.pairs, settings.seed)
+    if pairs.same.sum() < FOLDS:
         rule = f"{len(data.held)} held-out faces make fewer than {FOLDS} pairs; give more people, in folders"
         raise UserError("faces", settings.faces, rule)
+    images = np.asarray(data.faces.images[data.held])
+    return Validation(images, None if targets is None else targets[data.held], pairs)
 
 
 @lru_cache(maxsize=1)

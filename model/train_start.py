@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,10 +17,13 @@ from model.checkpoint import load_checkpoint, read_checkpoint, read_provenance, 
 from model.errors import UserError
 from model.network import QMobileFaceNet
 from model.spec import NetworkSpec, find_checkpoint, spec_of_fields
+from model.teacher import Vectors, directions, folded_embedding, normalised
 from model.train_data import TrainingData
 from model.train_settings import Settings
 
 State = Mapping[str, Any]
+ALIGNED = 2000  # faces by which the teachers' embeddings are turned into the same directions
+BATCH = 32
 
 
 def spec_to_train(settings: Settings, state: State | None) -> NetworkSpec:
@@ -66,6 +70,17 @@ def _calibrated(
 def widths(spec: NetworkSpec) -> dict[str, Any]:
     """The fields of a specification in which a calibrated network may differ from its float source."""
     return {name: getattr(spec, name) for name in ("weight_bits", "act_bits", "residual_bits")}
+
+
+def teachers_directions(network: QMobileFaceNet, data: TrainingData, state: State | None) -> list[Vectors]:
+    """A rotation per teacher, by the student's first embeddings of faces that it trains on."""
+    if state:
+        return list(state["rotations"].numpy())
+    if not data.teachers:
+        return []
+    embed, chosen = folded_embedding(network), data.sample(ALIGNED)
+    batches = [embed(data.faces.images[chosen[i : i + BATCH]]) for i in range(0, len(chosen), BATCH)]
+    return directions([own[chosen] for own in data.teachers], normalised(np.concatenate(batches)))
 
 
 def fill(module: nn.Module, state: Mapping[str, Tensor]) -> None:

@@ -58,6 +58,7 @@ def draw(plan: Plan, rows: Sequence[Row]) -> Figure:
                 [100 * mean for mean, _ in values],
                 [100 * std for _, std in values],
                 marker="o",
+                linestyle="--" if method == "ptq" else "-",
                 color=COLOURS[index % len(COLOURS)],
                 label=f"{bits} bit {method.upper()}",
             )
