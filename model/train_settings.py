@@ -79,7 +79,7 @@ class Settings(_Section):
     distillation: Distillation | None = Field(None, description="Teachers; null: none.")
     batch_norm: Literal["folded", "train"] = Field(
         "folded",
-        description="folded: frozen statistics, folded into the weights. train: statistics of each batch.",
+        description="folded: frozen statistics, in the weights. train: those of each process's batch.",
     )
     optimiser: Literal["adam", "sgd"] = Field("adam", description="The paper: SGD in float, Adam for QAT.")
     lr: float = Field(1e-3, gt=0, description="Learning rate at its highest.")

@@ -13,14 +13,13 @@ import pytest
 import torch
 
 from model import train as module
-from model.checkpoint import load_checkpoint, read_provenance, save_checkpoint
+from model.checkpoint import load_checkpoint, read_provenance
 from model.distributed import Place
 from model.errors import UserError
 from model.train import begin, learning_rate, resume, train, train_step
-from model.train_data import batch_of
 from model.train_files import load_state
-from tests.networks import random_network, small_spec
-from tests.training_world import EACH, PEOPLE, losses, make_world, settings, values
+from tests.networks import small_spec
+from tests.training_world import losses, make_world, settings, values
 
 ARCFACE = {"kind": "arcface", "scale": 16.0}
 FLOAT = {"weight_bits": 32, "act_bits": 32, "width": 0.0625, "input_size": 32, "embedding": 6}
@@ -47,7 +46,6 @@ def test_loss_falls_and_the_best_state_is_a_checkpoint(world: Path, tmp_path: Pa
     assert [int(row[0]) for row in rows[1:]] == [0, 8, 16, 24]
     best = max(float(row[1]) for row in rows[1:])
     assert best > float(rows[1][1])
-    trained = begin(settings(world, start=str(tmp_path / "best.safetensors")))
     text = read_provenance(tmp_path / "best.safetensors")
     assert text.startswith(
         "Drawn from seed 1.\n\nThen trained by `python -m model.train`: distillation from teacher.safetensors"
@@ -55,12 +53,10 @@ def test_loss_falls_and_the_best_state_is_a_checkpoint(world: Path, tmp_path: Pa
     assert f"cosine {best:.4f}"[:-1] in text
     assert "1 identities left out" in text
     assert load_checkpoint(tmp_path / "best.safetensors").spec == small_spec(4)
-    assert not trained.objective.network.training
     assert [path.name for path in tmp_path.glob("events*")] == ["events.out.tfevents.0000000000"]
 
 
 RECIPES: dict[str, dict[str, Any]] = {
-    "distillation, adam": {},
     "softmax from random weights, sgd": {
         "start": None,
         "network": FLOAT,
@@ -69,7 +65,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "batch_norm": "train",
         "optimiser": "sgd",
         "schedule": "steps",
-        "milestones": [5],
+        "milestones": [4],
     },
     "arcface and distillation, by blocks too, augmented": {
         "head": {**ARCFACE, "weight": 0.1},
@@ -83,10 +79,10 @@ def test_resumed_training_has_the_same_curve(
     world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
 ) -> None:
     whole, halves = tmp_path / "whole", tmp_path / "halves"
-    given = settings(world, steps=9, every=3, **changes)
+    given = settings(world, steps=6, every=2, **changes)
     train(begin(given), whole)
 
-    steps = iter(range(5))
+    steps = iter(range(3))
 
     def interrupted(training: module.Training) -> float:
         next(steps)
@@ -96,13 +92,13 @@ def test_resumed_training_has_the_same_curve(
         patch.setattr(module, "train_step", interrupted)
         with pytest.raises(StopIteration):
             train(begin(given), halves)
-    assert len(losses(halves)) == 5
+    assert len(losses(halves)) == 3
     second = resumed(halves)
-    assert second.step == 3
+    assert second.step == 2
     train(second, halves)
 
     assert losses(halves) == losses(whole)
-    assert len(set(losses(whole))) == 9
+    assert len(set(losses(whole))) == 6
     assert (halves / "validation.csv").read_text() == (whole / "validation.csv").read_text()
     a, b = (load_checkpoint(run / "best.safetensors").state_dict() for run in (whole, halves))
     assert all(torch.equal(a[name], b[name]) for name in a)
@@ -138,7 +134,7 @@ def test_block_outputs_of_the_teacher_are_learned(world: Path) -> None:
     teacher = str(world / "teacher.safetensors")
     given = {"teachers": [teacher], "weight": 0.0, "layer_weight": 1.0}
     training = begin(settings(world, distillation=given))
-    curve = [train_step(training) for _ in range(16)]
+    curve = [train_step(training) for _ in range(12)]
     assert np.mean(curve[-4:]) < 0.95 * np.mean(curve[:4])
     itself = begin(settings(world, start=teacher, distillation=given))
     assert train_step(itself) < 1e-10
@@ -182,63 +178,6 @@ def test_a_batch_must_be_shared_evenly(world: Path) -> None:
         begin(settings(world), Place(world=3))
 
 
-def test_shares_make_the_batch(world: Path) -> None:
-    given = settings(world, augmentation={"shift": 0.1, "jpeg": 0.5})
-    data = begin(given).data
-    whole, rows = batch_of(data, given, Place(), 3)
-    shares = [batch_of(data, given, Place(rank=rank, world=2), 3) for rank in range(2)]
-    assert torch.equal(whole, torch.cat([x for x, _ in shares]))
-    assert np.array_equal(rows, np.concatenate([own for _, own in shares]))
-
-
-def test_excluded_people_are_left_out(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    training = begin(settings(world))
-    assert "6 faces of 1 excluded identities left out" in capsys.readouterr().out
-    faces = training.data.faces
-    assert set(faces.identities) == {f"faces/p{person:02d}" for person in range(PEOPLE - 1)}
-    everyone = begin(settings(world, exclude=None))
-    assert len(everyone.data.faces) == PEOPLE * EACH
-    assert "0 faces of 0 excluded identities left out" in capsys.readouterr().out
-
-
-def test_held_out_people_are_not_trained_on(world: Path) -> None:
-    given = settings(world, head=ARCFACE)
-    training = begin(given)
-    data = training.data
-    seen = {data.faces.identities[row] for row in data.rows}
-    held = set(data.faces.identities) - seen
-    assert len(held) == 2
-    assert len(training.validation.images) == 2 * EACH
-    assert (data.labels[data.held] == -1).all()
-    assert set(data.labels[data.rows]) == set(range(data.classes)) == set(range(9))
-    batches = [batch_of(data, given, Place(), step) for step in range(20)]
-    assert all(x.shape == (8, 3, 32, 32) for x, _ in batches)
-    assert not np.array_equal(batches[0][1], batches[6][1])  # another epoch, another order
-    assert not {row for _, rows in batches for row in rows} & set(data.held)
-
-
-def test_faces_of_nobody_are_distilled_but_not_classified(world: Path, tmp_path: Path) -> None:
-    shutil.copytree(world / "faces/p00", tmp_path / "strangers")
-    both = [str(world / "faces"), str(tmp_path / "strangers")]
-    assert len(begin(settings(world, faces=both)).data.rows) == 54 + EACH
-    data = begin(settings(world, faces=both, head=ARCFACE)).data
-    assert (data.labels[data.rows] == -1).sum() == EACH
-    assert len(begin(settings(world, faces=both, head=ARCFACE, distillation=None)).data.rows) == 54
-
-
-def test_unreadable_images_are_counted_and_named(
-    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    shutil.copytree(world / "faces", tmp_path / "faces")
-    for number in range(7):
-        (tmp_path / f"faces/p00/broken{number}.png").write_bytes(b"no image")
-    begin(settings(world, faces=[str(tmp_path / "faces")]))
-    output = capsys.readouterr().out
-    assert "7 images cannot be read:\n  faces:p00/broken0.png: not a readable image" in output
-    assert "broken4" in output
-    assert "broken5" not in output
-
-
 def test_learning_rates_of_the_paper(world: Path) -> None:
     paper = settings(world, lr=0.1, warmup=0, schedule="steps", milestones=[36000, 52000, 58000], steps=60000)
     rates = [learning_rate(step, paper, 60000) for step in (0, 35999, 36000, 52000, 59999)]
@@ -278,27 +217,6 @@ def test_a_float_start_must_have_the_networks_shape(world: Path) -> None:
     message = r"^start = '.*': differs from the network in more than its widths$"
     with pytest.raises(UserError, match=message):
         begin(settings(world, start=start, network={**W8A8, "depthwise": "linear"}))
-
-
-def test_a_teacher_must_fit(world: Path, tmp_path: Path) -> None:
-    path = tmp_path / "other.safetensors"
-
-    def distillation(**changes: float) -> dict[str, Any]:
-        return {"distillation": {"teachers": [str(path)], **changes}}
-
-    save_checkpoint(random_network(small_spec(32, size=48)).float(), path)
-    with pytest.raises(UserError, match=r"takes 48 pixels a side, the student 32$"):
-        begin(settings(world, **distillation()))
-    save_checkpoint(random_network(small_spec(32, embedding=5)).float(), path)
-    with pytest.raises(UserError, match=r"embeds in 5 dimensions, the student in 6$"):
-        begin(settings(world, **distillation()))
-    save_checkpoint(random_network(small_spec(32, width=0.125)).float(), path)
-    with pytest.raises(UserError, match=r"has blocks of other shapes; layer_weight must be 0$"):
-        begin(settings(world, **distillation(layer_weight=1.0)))
-    path = tmp_path / "broken.onnx"
-    path.write_bytes(b"no network")
-    with pytest.raises(UserError, match="is no ONNX network"):
-        begin(settings(world, **distillation()))
 
 
 def test_the_command(world: Path, tmp_path: Path) -> None:
