@@ -15,8 +15,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from finn_flow.boards import BOARDS, Board, find_board
-from finn_flow.config_errors import read_object, user_error
 from finn_flow.config_fields import Backend, BlockBits, Part, StreamBits, TargetFps
+from model.config_errors import read_object, user_error
 from model.errors import UserError
 from model.spec import DepthwiseStage, NetworkSpec, find_checkpoint, spec_of_section
 from model.table import BLOCKS

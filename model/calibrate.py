@@ -118,7 +118,7 @@ def set_weights(ours: ConvUnit, given: ConvUnit, have: Tensor, wanted: Tensor) -
     moment = moment + ridge
     cross = wanted @ have.mT / have.shape[2] + ridge
     weight = torch.linalg.solve(moment, (weight @ cross).mT).mT
-    if hasattr(ours.conv.weight_quant, "tensor_quant"):
+    if ours.conv.weight_quant.is_quant_enabled:
         top = 2 ** (int(ours.conv.weight_quant.bit_width()) - 1) - 1
         scale = weight_scales(weight, moment, top)
         weight = round_weights(weight, moment, scale, top)

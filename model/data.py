@@ -1,8 +1,8 @@
-"""Face images from folders and zip files, without ever unpacking one, and the free example faces.
+"""Face images from folders, zips and insightface's files, without ever unpacking one; free example faces.
 
 An image's identity is the folder that holds it, written `source/folder` (`celeb299-112/07218` for that
 folder of `celeb299-112.zip`), the form that exclusion lists use. An image at the top of its source, or in a
-folder called `unknown`, has no identity.
+folder called `unknown`, has no identity. In a `.rec` the identity is the number of its person.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -23,10 +24,13 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from model.errors import UserError
+from model.insightface import Bin, Records
 from model.network import PIXEL_OFFSET
 
 Images = NDArray[np.uint8]
+Archive = zipfile.ZipFile | Records | Bin
 
+RECORDS: dict[str, type[Records] | type[Bin]] = {".rec": Records, ".bin": Bin}
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 NO_IDENTITY = "unknown"  # a folder of this name holds faces of people who are not told apart
 MAX_PIXELS = 50_000_000  # a photograph; anything larger is a mistake or a decompression bomb
@@ -66,10 +70,7 @@ def list_faces(sources: Iterable[Path], exclude: Iterable[str] = ()) -> list[Fac
     excluded = frozenset(exclude)
     result: list[FaceFile] = []
     for source in sources:
-        names = [name for name in _names(source) if PurePosixPath(name).suffix.lower() in SUFFIXES]
-        if not names:
-            raise UserError("images", str(source), f"holds no image ({', '.join(sorted(SUFFIXES))})")
-        files = (FaceFile(source, name, _identity(source, name)) for name in names)
+        files = _records(source) if source.suffix in RECORDS and source.is_file() else _files(source)
         result += [file for file in files if file.identity not in excluded]
     return sorted(result)
 
@@ -170,6 +171,26 @@ def _astronaut() -> Image.Image:
     return Image.open(Path(skimage.__file__).parent / "data" / "astronaut.png").convert("RGB")
 
 
+def _records(source: Path) -> list[FaceFile]:
+    """The images of one of insightface's files."""
+    try:
+        with closing(RECORDS[source.suffix](source)) as archive:
+            people = archive.people().items()
+    except ValueError as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError("images", str(source), f"is no file of insightface's ({error})") from None
+    return [FaceFile(source, key, person and f"{source.stem}/{person}") for key, person in people]
+
+
+def _files(source: Path) -> list[FaceFile]:
+    """The images of a folder or zip."""
+    names = [name for name in _names(source) if PurePosixPath(name).suffix.lower() in SUFFIXES]
+    if not names:
+        raise UserError("images", str(source), f"holds no image ({', '.join(sorted(SUFFIXES))})")
+    return [FaceFile(source, name, _identity(source, name)) for name in names]
+
+
 def _names(source: Path) -> list[str]:
     """Paths of the files in a folder or zip, relative to it, with forward slashes."""
     if source.is_dir():
@@ -196,18 +217,18 @@ def _identity(source: Path, name: str) -> str | None:
 
 def _decoded(files: Sequence[FaceFile], size: int) -> Iterator[tuple[FaceFile, Images | str]]:
     """Each file with its image, or with the reason why there is none; each zip is opened once."""
-    archives: dict[Path, zipfile.ZipFile] = {}
+    archives: dict[Path, Archive] = {}
     try:
         for file in files:
             if file.source.is_file() and file.source not in archives:
-                archives[file.source] = zipfile.ZipFile(file.source)
+                archives[file.source] = RECORDS.get(file.source.suffix, zipfile.ZipFile)(file.source)
             yield file, _decode(file, archives.get(file.source), size)
     finally:
         for archive in archives.values():
             archive.close()
 
 
-def _decode(file: FaceFile, archive: zipfile.ZipFile | None, size: int) -> Images | str:
+def _decode(file: FaceFile, archive: Archive | None, size: int) -> Images | str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -222,9 +243,11 @@ def _decode(file: FaceFile, archive: zipfile.ZipFile | None, size: int) -> Image
         return f"not a readable image ({_reason(error)})"
 
 
-def _open(file: FaceFile, archive: zipfile.ZipFile | None) -> io.BytesIO | Path:
+def _open(file: FaceFile, archive: Archive | None) -> io.BytesIO | Path:
     if archive is None:
         return file.source / file.name
+    if not isinstance(archive, zipfile.ZipFile):
+        return io.BytesIO(archive.image(file.name))
     with archive.open(file.name) as stream:
         data = stream.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:

@@ -1,6 +1,7 @@
 """Verification accuracy on pairs of faces, by the protocol of the paper (section II.A) and of LFW.
 
 python -m model.evaluate --checkpoint w4a4 --images lfw.zip --pairs pairs.txt [--flip] [--json]
+python -m model.evaluate --checkpoint w4a4 --images agedb_30.bin
 
 Two faces are the same person if the angle between their embeddings is small enough. The threshold of each of
 the ten folds is the one with which the other nine are judged best; the accuracy is the mean over the folds.
@@ -22,11 +23,13 @@ from model.checkpoint import load_checkpoint
 from model.console import progress, run
 from model.data import FaceFile, Images, list_faces, pixels, read_faces
 from model.errors import UserError
+from model.insightface import read_bin
 from model.network import QMobileFaceNet
 from model.spec import find_checkpoint
 
 Embed = Callable[[Images], NDArray[np.float64]]
 BATCH = 32
+FOLDS = 10
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,12 @@ class Scores:
 
 
 def read_pairs(path: Path) -> Pairs:
-    """LFW's pairs.txt: `folds pairs`, then lines `name i j` or `name1 i name2 j`. Raises UserError."""
+    """LFW's pairs.txt, or the pairs of insightface's `.bin`. Raises UserError.
+
+    pairs.txt: `folds pairs`, then lines `name i j` or `name1 i name2 j`.
+    """
+    if path.suffix == ".bin":
+        return pairs_of_bin(path)
     try:
         header, *lines = path.read_text(encoding="utf-8").splitlines()
         folds, per_fold = (int(number) for number in header.split())
@@ -82,11 +90,26 @@ def read_pairs(path: Path) -> Pairs:
     return Pairs(list(names), np.array(left), np.array(right), np.array(same), fold)
 
 
+def pairs_of_bin(path: Path) -> Pairs:
+    """The pairs of a `.bin`, in FOLDS folds of neighbours, as insightface's verification.py makes them."""
+    same = np.array(read_bin(path)[1])
+    pairs = np.arange(len(same))
+    names = [str(number) for number in range(2 * len(same))]
+    return Pairs(names, 2 * pairs, 2 * pairs + 1, same, FOLDS * pairs // len(same))
+
+
 def evaluate(embed: Embed, images: Path, pairs: Pairs, flip: bool = False, size: int = 112) -> Scores:
     """Scores of `embed`, uint8 (N, size, size, 3) -> (N, E), on the pairs' images in a folder or zip.
 
     flip: embed the mirror image too and add both. Raises UserError naming an image that is absent.
     """
+    return score(angles(embed, images, pairs, flip, size), pairs)
+
+
+def angles(
+    embed: Embed, images: Path, pairs: Pairs, flip: bool = False, size: int = 112
+) -> NDArray[np.float64]:
+    """The angle of each pair in degrees; arguments and errors as `evaluate`."""
     known = {file.name: file for file in list_faces([images])}
     files = [_find(known, images, name) for name in pairs.names]
     batches = []
@@ -96,7 +119,7 @@ def evaluate(embed: Embed, images: Path, pairs: Pairs, flip: bool = False, size:
         batches.append(batch / np.linalg.norm(batch, axis=1, keepdims=True))
     embeddings = np.concatenate(batches)
     cosine = (embeddings[pairs.left] * embeddings[pairs.right]).sum(1)
-    return score(np.degrees(np.arccos(np.clip(cosine, -1, 1))), pairs)
+    return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
 
 
 def score(angle: NDArray[np.float64], pairs: Pairs) -> Scores:
@@ -106,10 +129,7 @@ def score(angle: NDArray[np.float64], pairs: Pairs) -> Scores:
         test = pairs.fold == fold
         threshold = best_threshold(angle[~test], pairs.same[~test])
         accuracies.append(float(((angle[test] <= threshold) == pairs.same[test]).mean()))
-    order = np.argsort(angle, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(angle[order])), len(order) - 1)  # equal angles stand together
-    tpr = np.append(0, np.cumsum(pairs.same[order])[ends] / pairs.same.sum())
-    fpr = np.append(0, np.cumsum(~pairs.same[order])[ends] / (~pairs.same).sum())
+    fpr, tpr = roc(angle, pairs)
     return Scores(
         float(np.mean(accuracies)),
         float(np.std(accuracies)),
@@ -120,6 +140,15 @@ def score(angle: NDArray[np.float64], pairs: Pairs) -> Scores:
         len(angle),
         threshold_at(0.001, angle, pairs.same),
     )
+
+
+def roc(angle: NDArray[np.float64], pairs: Pairs) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """False and true positive rates of all thresholds, from 0, 0 to 1, 1; a point a distinct angle."""
+    order = np.argsort(angle, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(angle[order])), len(order) - 1)  # equal angles stand together
+    tpr = np.append(0, np.cumsum(pairs.same[order])[ends] / pairs.same.sum())
+    fpr = np.append(0, np.cumsum(~pairs.same[order])[ends] / (~pairs.same).sum())
+    return fpr, tpr
 
 
 def best_threshold(angle: NDArray[np.float64], same: NDArray[np.bool_]) -> float:
@@ -154,12 +183,13 @@ def threshold_at(rate: float, angle: NDArray[np.float64], same: NDArray[np.bool_
 
 
 def brevitas_embedding(network: QMobileFaceNet) -> Embed:
-    """`embed` of the Brevitas network, float32."""
+    """`embed` of the Brevitas network, in the precision of its parameters."""
     network = network.eval()
+    weight = next(network.parameters())
 
     def embed(faces: Images) -> NDArray[np.float64]:
         with torch.no_grad():
-            return network(pixels(faces)).double().numpy()
+            return network(pixels(faces).to(weight)).double().numpy(force=True)
 
     return embed
 
@@ -174,23 +204,38 @@ def _find(known: dict[str, FaceFile], images: Path, name: str) -> FaceFile:
     raise UserError("images", str(images), f"lacks {name}, which the pairs name")
 
 
+def pairs_source(images: Path, pairs: Path | None) -> Path:
+    """The file that holds the pairs. Raises UserError("pairs", ...) if there is none."""
+    if pairs is None and images.suffix != ".bin":
+        raise UserError("pairs", None, "missing; give pairs.txt (a .bin holds its pairs itself)")
+    return pairs or images
+
+
+def report(scores: Scores, name: str, flip: bool, as_json: bool) -> str:
+    """The scores for a program, or for a person in the form of insightface's log."""
+    if as_json:
+        return json.dumps(asdict(scores), indent=2)
+    label = "Accuracy-Flip" if flip else "Accuracy"
+    return (
+        f"[{name}]{label}: {scores.accuracy:.5f}+-{scores.std:.5f}\n"
+        f"AUC {scores.auc:.5f}, TPR@FPR=1% {scores.tpr_at_fpr_1_percent:.4f}, "
+        f"TPR@FPR=0.1% {scores.tpr_at_fpr_0_1_percent:.4f}"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="model.evaluate", description=__doc__.splitlines()[0])
     parser.add_argument("--checkpoint", required=True, help="name of a shipped one, or a file")
-    parser.add_argument("--images", type=Path, required=True, help="folder or zip of aligned faces")
-    parser.add_argument("--pairs", type=Path, required=True)
+    parser.add_argument("--images", type=Path, required=True, help="folder, zip or .bin of aligned faces")
+    parser.add_argument("--pairs", type=Path, help="pairs.txt; a .bin holds its pairs itself")
     parser.add_argument("--flip", action="store_true", help="add the embedding of the mirror image")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    pairs = read_pairs(args.pairs)
+    pairs_file = pairs_source(args.images, args.pairs)
+    pairs = read_pairs(pairs_file)
     network = load_checkpoint(find_checkpoint("checkpoint", args.checkpoint, Path()))
     scores = evaluate(brevitas_embedding(network), args.images, pairs, args.flip, network.spec.size)
-    if args.json:
-        print(json.dumps(asdict(scores), indent=2))
-    else:
-        label = "Accuracy-Flip" if args.flip else "Accuracy"
-        print(f"[{args.pairs.stem}]{label}: {scores.accuracy:.5f}+-{scores.std:.5f}")
-        print(f"AUC {scores.auc:.5f}, TPR@FPR=1% {scores.tpr_at_fpr_1_percent:.4f}")
+    print(report(scores, pairs_file.stem, args.flip, args.json))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ folds the batch norms of its quantised networks too (section II.B).
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 import brevitas.nn as qnn
@@ -114,10 +116,19 @@ class FoldedNetwork:
         ]
 
     def __call__(self, x: Tensor) -> Tensor:
+        last, scale = deque(self._walk(x), maxlen=1).pop()
+        return (last * scale).flatten(1)
+
+    def outputs(self, x: Tensor) -> list[Tensor]:
+        """What each stage gives, (N, C, H, W); the last is the embedding (N, E, 1, 1)."""
+        return [y * scale for y, scale in self._walk(x)]
+
+    def _walk(self, x: Tensor) -> Iterator[tuple[Tensor, Tensor | float]]:
+        """Of each stage, the output and the unit that it is in."""
         scale: Tensor | float = PIXEL_SCALE
         for residual, units in self.stages:
             y = x
             for unit in units:
                 y, scale = unit(y, scale)
             x = units[-1].activation(x + y) if residual else y  # both sides have the stream's scale
-        return (x * scale).flatten(1)
+            yield x, scale

@@ -48,11 +48,12 @@ def load_teacher(path: Path, size: int) -> tuple[Embed, str]:
 def folded_embedding(network: QMobileFaceNet) -> Embed:
     """`embed` by the folded forward pass, which is the faster one; float32."""
 
-    folded = FoldedNetwork(network)
+    folded = FoldedNetwork(network.eval())
+    device = next(network.parameters()).device
 
     def embed(faces: Images) -> NDArray[np.float64]:
         with torch.no_grad():
-            return folded(pixels(faces)).double().numpy()
+            return folded(pixels(faces).to(device)).double().numpy(force=True)
 
     return embed
 

@@ -10,32 +10,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.data import Images
-from model.evaluate import Embed, Pairs, score
+from model.evaluate import FOLDS, Embed, Pairs, score
 from model.teacher import Vectors, normalised
 
 Rows = NDArray[np.int64]
 
 IMAGES_EACH = 2, 50  # faces of a person who may be held out: enough for a pair, not a share of the training
-FOLDS = 10
 BATCH = 32
 
 
 @dataclass(frozen=True)
 class Validation:
-    """Faces (N, size, size, 3) of held-out people, the teacher's embeddings (N, E), and pairs of them."""
+    """Faces (N, size, size, 3) of held-out people, the teachers' embeddings (N, E), and pairs of them."""
 
     images: Images
-    targets: Vectors
+    targets: Vectors | None
     pairs: Pairs
 
+    @property
+    def criterion(self) -> str:
+        """The measure by which the best state is chosen."""
+        return "auc" if self.targets is None else "cosine"
+
     def measure(self, embed: Embed) -> dict[str, float]:
-        """cosine: the mean one to the targets. accuracy, auc: on the pairs, by the paper's protocol."""
+        """accuracy, auc: on the pairs, by the paper's protocol. cosine: the mean one to the targets."""
         rows = range(0, len(self.images), BATCH)
         ours = normalised(np.concatenate([embed(self.images[i : i + BATCH]) for i in rows]))
         cosine = (ours[self.pairs.left] * ours[self.pairs.right]).sum(1, dtype=np.float64)
         scores = score(np.degrees(np.arccos(np.clip(cosine, -1, 1))), self.pairs)
-        near = float((ours * self.targets).sum(1, dtype=np.float64).mean())
-        return {"cosine": near, "accuracy": scores.accuracy, "auc": scores.auc}
+        measured = {"accuracy": scores.accuracy, "auc": scores.auc}
+        if self.targets is None:
+            return measured
+        return {"cosine": float((ours * self.targets).sum(1, dtype=np.float64).mean()), **measured}
 
 
 def hold_out(identities: Sequence[str | None], count: int, seed: int) -> tuple[Rows, Rows]:

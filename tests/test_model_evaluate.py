@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,18 @@ import pytest
 from PIL import Image
 
 from model.errors import UserError
-from model.evaluate import Pairs, best_threshold, evaluate, read_pairs, score, threshold_at
+from model.evaluate import (
+    Pairs,
+    Scores,
+    best_threshold,
+    evaluate,
+    pairs_source,
+    read_pairs,
+    report,
+    roc,
+    score,
+    threshold_at,
+)
 
 
 def pairs_of(same: list[bool], folds: int) -> Pairs:
@@ -121,3 +133,28 @@ def test_the_threshold_at_a_rate_lets_no_more_through_and_no_larger_one_would(ra
     assert not len(larger) or (angle[~same] <= larger[larger > threshold].min()).mean() >= rate
     if rate == 1.0:
         assert threshold == angle.max()
+
+
+def test_the_roc_has_a_point_for_each_angle() -> None:
+    pairs = pairs_of([True, True, False, False], folds=2)
+    fpr, tpr = roc(np.array([10.0, 30.0, 20.0, 30.0]), pairs)
+    assert fpr.tolist() == [0, 0, 0.5, 1]
+    assert tpr.tolist() == [0, 0.5, 0.5, 1]
+    scores = score(np.array([10.0, 30.0, 20.0, 30.0]), pairs)
+    assert (scores.auc, scores.tpr_at_fpr_1_percent, scores.tpr_at_fpr_0_1_percent) == (0.625, 0.5, 0.5)
+
+
+def test_what_is_printed() -> None:
+    scores = Scores(0.98765, 0.004, 0.999, 0.97, 0.9, 71.5, 6000, 65.0)
+    assert report(scores, "lfw", False, False) == (
+        "[lfw]Accuracy: 0.98765+-0.00400\nAUC 0.99900, TPR@FPR=1% 0.9700, TPR@FPR=0.1% 0.9000"
+    )
+    assert report(scores, "lfw", True, False).startswith("[lfw]Accuracy-Flip: 0.98765")
+    assert json.loads(report(scores, "lfw", True, True))["tpr_at_fpr_0_1_percent"] == 0.9
+
+
+def test_pairs_must_be_somewhere() -> None:
+    assert pairs_source(Path("lfw.bin"), None) == Path("lfw.bin")
+    assert pairs_source(Path("lfw.zip"), Path("pairs.txt")) == Path("pairs.txt")
+    with pytest.raises(UserError, match=r"^pairs = None: missing; give pairs.txt \(a .bin holds its .*\)$"):
+        pairs_source(Path("lfw.zip"), None)

@@ -16,12 +16,15 @@ from model.errors import UserError
 OPTION = "--config"
 
 
-def read_object(path: Path) -> dict[str, Any]:
-    """The JSON object in the file at `path`. Raises UserError unless there is one, each of its keys once."""
+def read_object(path: Path, examples: str = "hw_configs/") -> dict[str, Any]:
+    """The JSON object in the file at `path`. Raises UserError unless there is one, each of its keys once.
+
+    examples: the folder that shows what such a file looks like.
+    """
     try:
         value = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_without_repeats)
     except FileNotFoundError:
-        raise UserError(OPTION, str(path), "no such file; examples are in hw_configs/") from None
+        raise UserError(OPTION, str(path), f"no such file; examples are in {examples}") from None
     except OSError as error:
         raise UserError(OPTION, str(path), f"cannot be read: {error.strerror}") from None
     except json.JSONDecodeError as error:
