@@ -15,12 +15,11 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from finn_flow.backends import base_op, layer_instance
 from finn_flow.boards import DspBlock
+from finn_flow.folding.fifos import WINDOW_OPS, stream_resources
 from finn_flow.folding.rules import Assignment, memory_styles, parallelism
 from finn_flow.graph import Graph
 from finn_flow.performance import instance_cycles
-from finn_flow.resources import Resources, converter_resources, estimate, layer_attributes
-
-WINDOW_OPS = ("ConvolutionInputGenerator", "WindowGenerator")
+from finn_flow.resources import Resources, estimate, layer_attributes
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,7 @@ def _coupled_options(
             {**first.cycles, **second.cycles},
             first.resources
             + second.resources
-            + converter_resources(first.widths_out[tensor], second.widths_in[tensor]),
+            + stream_resources(first.widths_out[tensor], second.widths_in[tensor]),
             first.widths_in,
             second.widths_out,
         )

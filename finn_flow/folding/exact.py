@@ -1,0 +1,152 @@
+"""The folding of least cost under a cycle limit and within bounds, with a proof, or a proof that there is
+none.
+
+The relaxation bounds the cost from below, the sweeps of `search` find a folding a little above that. Any
+option whose reduced cost exceeds the distance cannot be in a better folding; over what remains, a tenth of
+the options, HiGHS's branch and bound finds the best one. If that takes long, it starts anew with the best
+so far, which leaves fewer options still. Proofs are those of floating-point solvers, whose tolerances are
+far below one LUT.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from finn_flow.folding.problem import Choice, Floats, Problem
+from finn_flow.folding.program import Program, Relaxation
+from finn_flow.folding.search import TINY, improve
+
+SECONDS = 60.0  # for one proof; the full network mostly needs a few
+FIRST_SHARE = 0.25  # of the time, before the search starts anew
+NEED_SECONDS, NEED_GAP = 10.0, 1e-3  # for how much of a resource would be needed
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A choice that fits. cost: of all it uses; bound: no choice that fits costs less."""
+
+    choice: Choice
+    usage: Floats  # (resource,)
+    cost: float
+    bound: float
+
+    @property
+    def gap(self) -> float:
+        """Share of the cost that might be saved at most; 0 where the choice is proved to be the best."""
+        gap = 1 - self.bound / self.cost if self.cost > 0 else 0.0
+        return gap if gap > 1e-7 else 0.0
+
+
+@dataclass(frozen=True)
+class NoSolution:
+    """Nothing was found. proved: because nothing fits."""
+
+    proved: bool
+
+
+@dataclass(frozen=True)
+class Need:
+    """How much of a resource a folding needs, if it and the others in `together` may exceed their bounds."""
+
+    resource: int
+    amount: int
+    together: tuple[int, ...]
+
+
+def least_cost(
+    problem: Problem,
+    limit: int,
+    unit: Floats,
+    bounds: Floats,
+    gap: float = 0.0,
+    seconds: float = SECONDS,
+) -> Solution | NoSolution:
+    """The cheapest choice with every group at `limit` cycles or fewer.
+
+    unit: cost of one unit of each resource; bounds: whole units that may be used. Both (resource,).
+    gap: share of the cost by which it may be dearer. A solution may be further off when the time is over.
+    """
+    program, slack = Program(problem, limit), _slack(bounds)
+    relaxed = program.relax(unit, slack)
+    if relaxed is None:
+        return NoSolution(proved=True)
+    choice = improve(problem, program.choice(relaxed.shares), limit, unit, relaxed.prices, slack)
+    best = _solution(problem, choice, unit, bounds, relaxed.bound)
+    deadline = time.monotonic() + seconds
+    for share in (FIRST_SHARE, 1.0):
+        if best is not None and best.gap <= gap:
+            return best
+        left = max(1.0, share * (deadline - time.monotonic()))
+        result = program.search(unit, slack, _in_reach(relaxed, best), gap, left)
+        if result.choice is None and best is None and result.bound == np.inf:
+            return NoSolution(proved=True)
+        bound = max(relaxed.bound, result.bound)
+        found = None if result.choice is None else _solution(problem, result.choice, unit, bounds, bound)
+        best = _better(best, found, bound)
+    return best or NoSolution(proved=False)
+
+
+def need(problem: Problem, limit: int, bounds: Floats) -> Need:
+    """What is lacking where nothing fits: the resource that binds, and how much of it would do.
+
+    First the resource whose bound costs most of all that must grow alike; if more of it alone does not help,
+    the next; if none alone does, how much all together must grow. Raises ValueError if a layer has no folding
+    within `limit` cycles.
+    """
+    program, slack = Program(problem, limit), _slack(bounds)
+    usage, prices = program.least_growth(slack)
+    for resource in np.argsort(-prices, kind="stable"):
+        if usage[resource] > bounds[resource] and (
+            amount := _least_use(problem, program, bounds, int(resource))
+        ):
+            return Need(int(resource), amount, (int(resource),))
+    binds = int(np.argmax(usage / slack))
+    together = tuple(int(r) for r in np.flatnonzero(usage > bounds))
+    return Need(binds, int(np.ceil(usage[binds])), together)
+
+
+def needs_alone(problem: Problem, limit: int, bounds: Floats) -> dict[int, int]:
+    """Every resource of which more alone would do where nothing fits, and how much."""
+    program = Program(problem, limit)
+    needed = {r: _least_use(problem, program, bounds, r) for r in range(len(bounds))}
+    return {r: amount for r, amount in needed.items() if amount is not None and amount > bounds[r]}
+
+
+def _least_use(problem: Problem, program: Program, bounds: Floats, resource: int) -> int | None:
+    """The least of one resource with the others within bounds, to 0.1 %; None if those do not allow any."""
+    unit, slack = np.zeros(len(bounds)), _slack(bounds)
+    unit[resource] = 1 / slack[resource]
+    slack[resource] = max(program.used.sum(), 1.0)
+    result = program.search(unit, slack, program.everything(), NEED_GAP, NEED_SECONDS)
+    return None if result.choice is None else round(problem.usage(result.choice)[resource])
+
+
+def _slack(bounds: Floats) -> Floats:
+    """Half a unit more: the same whole numbers, and far from a solver's tolerance."""
+    return np.floor(bounds + TINY) + 0.5
+
+
+def _in_reach(relaxed: Relaxation, best: Solution | None) -> np.ndarray:
+    """Columns that a better solution may have."""
+    room = np.inf if best is None else best.cost - relaxed.bound
+    return relaxed.reduced <= room + TINY
+
+
+def _solution(
+    problem: Problem, choice: Choice, unit: Floats, bounds: Floats, bound: float
+) -> Solution | None:
+    """None if it does not fit."""
+    usage = problem.usage(choice)
+    if (usage > bounds + TINY).any():
+        return None
+    cost = float(usage @ unit)
+    return Solution(choice, usage, cost, min(bound, cost))
+
+
+def _better(old: Solution | None, new: Solution | None, bound: float) -> Solution | None:
+    """The cheaper of two, with the bound that is now proved for it."""
+    best = min((s for s in (old, new) if s is not None), key=lambda s: s.cost, default=None)
+    return best and Solution(best.choice, best.usage, best.cost, min(bound, best.cost))
