@@ -21,6 +21,7 @@ from finn_flow.folding.search import TINY, improve
 
 SECONDS = 60.0  # for one proof; the full network mostly needs a few
 FIRST_SHARE = 0.25  # of the time, before the search starts anew
+NEAR = 0.01  # of the cost: what counts as nearly taken, and how near will do at first
 NEED_SECONDS, NEED_GAP = 10.0, 1e-3  # for how much of a resource would be needed
 
 
@@ -69,13 +70,29 @@ def least_cost(
     unit: cost of one unit of each resource; bounds: whole units that may be used. Both (resource,).
     gap: share of the cost by which it may be dearer. A solution may be further off when the time is over.
     """
-    program, slack = Program(problem, limit), _slack(bounds)
+    return _best(problem, Program(problem, limit), limit, unit, bounds, gap, seconds)
+
+
+def _best(
+    problem: Problem,
+    program: Program,
+    limit: int,
+    unit: Floats,
+    bounds: Floats,
+    gap: float,
+    seconds: float,
+) -> Solution | NoSolution:
+    slack = _slack(bounds)
     relaxed = program.relax(unit, slack)
     if relaxed is None:
         return NoSolution(proved=True)
-    choice = improve(problem, program.choice(relaxed.shares), limit, unit, relaxed.prices, slack)
-    best = _solution(problem, choice, unit, bounds, relaxed.bound)
     deadline = time.monotonic() + seconds
+    choice = improve(problem, program.choice(relaxed.shares), limit, unit, relaxed.prices, slack)
+    best, bound = _solution(problem, choice, unit, bounds, relaxed.bound), relaxed.bound
+    if best is None:  # if it fits, then mostly with options that the relaxation all but takes
+        near = relaxed.reduced <= NEAR * relaxed.bound
+        found = program.search(unit, slack, near, max(gap, NEAR), FIRST_SHARE * seconds).choice
+        best = None if found is None else _solution(problem, found, unit, bounds, bound)
     for share in (FIRST_SHARE, 1.0):
         if best is not None and best.gap <= gap:
             return best
@@ -83,9 +100,9 @@ def least_cost(
         result = program.search(unit, slack, _in_reach(relaxed, best), gap, left)
         if result.choice is None and best is None and result.bound == np.inf:
             return NoSolution(proved=True)
-        bound = max(relaxed.bound, result.bound)
-        found = None if result.choice is None else _solution(problem, result.choice, unit, bounds, bound)
-        best = _better(best, found, bound)
+        bound = max(bound, result.bound)
+        new = None if result.choice is None else _solution(problem, result.choice, unit, bounds, bound)
+        best = _better(best, new, bound)
     return best or NoSolution(proved=False)
 
 
@@ -96,32 +113,37 @@ def need(problem: Problem, limit: int, bounds: Floats) -> Need:
     the next; if none alone does, how much all together must grow. Raises ValueError if a layer has no folding
     within `limit` cycles.
     """
-    program, slack = Program(problem, limit), _slack(bounds)
-    usage, prices = program.least_growth(slack)
-    for resource in np.argsort(-prices, kind="stable"):
-        if usage[resource] > bounds[resource] and (
-            amount := _least_use(problem, program, bounds, int(resource))
-        ):
-            return Need(int(resource), amount, (int(resource),))
-    binds = int(np.argmax(usage / slack))
-    together = tuple(int(r) for r in np.flatnonzero(usage > bounds))
-    return Need(binds, int(np.ceil(usage[binds])), together)
+    program = Program(problem, limit)
+    usage, prices = program.least_growth(_slack(bounds))
+    for resource in map(int, np.argsort(-prices, kind="stable")):
+        amount = _least_use(problem, program, limit, bounds, resource) if prices[resource] > 0 else None
+        if amount is not None and amount > bounds[resource]:
+            return Need(resource, amount, (resource,))
+    binds = int(np.argmax(usage / _slack(bounds)))
+    together = {binds, *map(int, np.flatnonzero(usage > bounds))}
+    return Need(binds, int(np.ceil(usage[binds])), tuple(sorted(together)))
 
 
 def needs_alone(problem: Problem, limit: int, bounds: Floats) -> dict[int, int]:
     """Every resource of which more alone would do where nothing fits, and how much."""
     program = Program(problem, limit)
-    needed = {r: _least_use(problem, program, bounds, r) for r in range(len(bounds))}
+    needed = {r: _least_use(problem, program, limit, bounds, r) for r in range(len(bounds))}
     return {r: amount for r, amount in needed.items() if amount is not None and amount > bounds[r]}
 
 
-def _least_use(problem: Problem, program: Program, bounds: Floats, resource: int) -> int | None:
-    """The least of one resource with the others within bounds, to 0.1 %; None if those do not allow any."""
-    unit, slack = np.zeros(len(bounds)), _slack(bounds)
-    unit[resource] = 1 / slack[resource]
-    slack[resource] = max(program.used.sum(), 1.0)
-    result = program.search(unit, slack, program.everything(), NEED_GAP, NEED_SECONDS)
-    return None if result.choice is None else round(problem.usage(result.choice)[resource])
+def _least_use(problem: Problem, program: Program, limit: int, bounds: Floats, resource: int) -> int | None:
+    """The least of one resource with the others within bounds, to 0.1 %; None if those do not allow any.
+
+    If none is found in time, what it cannot be less than.
+    """
+    unit, lifted = np.zeros(len(bounds)), bounds.copy()
+    unit[resource] = 1 / max(bounds[resource], 1.0)
+    lifted[resource] = max(program.used.sum(), 1.0)
+    result = _best(problem, program, limit, unit, lifted, NEED_GAP, NEED_SECONDS)
+    if isinstance(result, Solution):
+        return round(result.usage[resource])
+    relaxed = None if result.proved else program.relax(unit, _slack(lifted))
+    return None if relaxed is None else int(np.ceil(relaxed.bound / unit[resource]))
 
 
 def _slack(bounds: Floats) -> Floats:
