@@ -25,7 +25,7 @@ def random_problem(seed: int, options: int = 5) -> Problem:
         Group((f"G{i}",), [_option(random, f"G{i}", i, number) for number in range(options)])
         for i in range(len(STREAMS))
     ]
-    return Problem(groups, {"d": 200})
+    return Problem(groups, {"d": 200}, "DSP48E2")
 
 
 def _option(random: np.random.Generator, name: str, group: int, number: int) -> Option:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from finn_flow.boards import BOARDS
+from finn_flow.boards import BOARDS, DspBlock
 from finn_flow.folding import apply_folding, solve
 from finn_flow.folding.exact import Solution, least_cost
 from finn_flow.folding.fifos import fifo_resources, held_bits, network_resources, stream_resources
@@ -12,6 +12,8 @@ from finn_flow.folding.problem import Problem
 from finn_flow.folding.solver import Room, folding_of
 from finn_flow.resources import Resources, converter_resources
 from tests.hw_graphs import HardwareGraph, residual_network
+
+DSP: DspBlock = "DSP48E2"
 
 
 @pytest.mark.parametrize(
@@ -31,23 +33,23 @@ from tests.hw_graphs import HardwareGraph, residual_network
 def test_fifo_costs_what_yosys_makes_of_it(
     width: int, words: int, luts: int, ffs: int, block_rams: int
 ) -> None:
-    cost = fifo_resources(width, words)
+    cost = fifo_resources(width, words, DSP)
     assert cost.lut == pytest.approx(luts, rel=0.3)
     assert cost.ff == pytest.approx(ffs, rel=0.6)
     assert (cost.bram18, cost.uram, cost.dsp) == (block_rams, 0, 0)
 
 
 def test_a_stream_has_a_fifo_and_one_more_behind_its_converter() -> None:
-    assert stream_resources(8, 8) == fifo_resources(8, 2)
-    both = fifo_resources(8, 2) + converter_resources(8, 4) + fifo_resources(4, 2)
-    assert stream_resources(8, 4) == both
+    assert stream_resources(8, 8, DSP) == fifo_resources(8, 2, DSP)
+    both = fifo_resources(8, 2, DSP) + converter_resources(8, 4) + fifo_resources(4, 2, DSP)
+    assert stream_resources(8, 4, DSP) == both
 
 
 def test_a_by_pass_is_deep_where_it_ends() -> None:
-    assert stream_resources(8, 4, 8000) == (
-        fifo_resources(8, 2) + converter_resources(8, 4) + fifo_resources(4, 2001)
+    assert stream_resources(8, 4, DSP, 8000) == (
+        fifo_resources(8, 2, DSP) + converter_resources(8, 4) + fifo_resources(4, 2001, DSP)
     )
-    assert stream_resources(4, 4, 8000).bram18 == 1
+    assert stream_resources(4, 4, DSP, 8000).bram18 == 1
 
 
 def test_what_a_by_pass_holds() -> None:

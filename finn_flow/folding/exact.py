@@ -64,13 +64,15 @@ def least_cost(
     bounds: Floats,
     gap: float = 0.0,
     seconds: float = SECONDS,
+    start: Choice | None = None,
 ) -> Solution | NoSolution:
     """The cheapest choice with every group at `limit` cycles or fewer.
 
     unit: cost of one unit of each resource; bounds: whole units that may be used. Both (resource,).
     gap: share of the cost by which it may be dearer. A solution may be further off when the time is over.
+    start: a choice that fits, if one is known.
     """
-    return _best(problem, Program(problem, limit), limit, unit, bounds, gap, seconds)
+    return _best(problem, Program(problem, limit), limit, unit, bounds, gap, seconds, start)
 
 
 def _best(
@@ -81,6 +83,7 @@ def _best(
     bounds: Floats,
     gap: float,
     seconds: float,
+    start: Choice | None = None,
 ) -> Solution | NoSolution:
     slack = _slack(bounds)
     relaxed = program.relax(unit, slack)
@@ -89,6 +92,8 @@ def _best(
     deadline = time.monotonic() + seconds
     choice = improve(problem, program.choice(relaxed.shares), limit, unit, relaxed.prices, slack)
     best, bound = _solution(problem, choice, unit, bounds, relaxed.bound), relaxed.bound
+    if start is not None:
+        best = _better(best, _solution(problem, start, unit, bounds, bound), bound)
     if best is None:  # if it fits, then mostly with options that the relaxation all but takes
         near = relaxed.reduced <= NEAR * relaxed.bound
         found = program.search(unit, slack, near, max(gap, NEAR), FIRST_SHARE * seconds).choice

@@ -27,21 +27,22 @@ SHALLOW = 32  # words of a LUT RAM with 6 bits in 4 LUTs
 WINDOW_OPS = ("ConvolutionInputGenerator", "WindowGenerator")
 
 
-def fifo_resources(width: int, words: int) -> Resources:
-    """A FIFO of `words` words of `width` bits."""
-    if words <= LEAST_DEPTH:
+def fifo_resources(width: int, depth: int, dsp_block: DspBlock) -> Resources:
+    """A FIFO of `depth` words of `width` bits; the family of the part hardly matters."""
+    if depth <= LEAST_DEPTH:
         return Resources(lut=14 + width + 4 * -(-width // 6), ff=7 + 2 * width)
-    if words <= SHALLOW:
+    if depth <= SHALLOW:
         return Resources(lut=32 + width + 4 * -(-width // 6), ff=19 + 2 * width)
-    return Resources(lut=40 + width, ff=30 + 2 * width) + memory(width, words, "auto", dual_port=True)
+    return Resources(lut=40 + width, ff=30 + 2 * width) + memory(width, depth, "auto", dual_port=True)
 
 
-def stream_resources(out_width: int, in_width: int, held: int = 0) -> Resources:
+def stream_resources(out_width: int, in_width: int, dsp_block: DspBlock, held: int = 0) -> Resources:
     """A stream between layers whose ends have these widths. held: bits that wait before the reader."""
-    last = fifo_resources(in_width, max(LEAST_DEPTH, -(-held // in_width) + 1) if held else LEAST_DEPTH)
+    last = fifo_resources(in_width, max(LEAST_DEPTH, -(-held // in_width) + 1), dsp_block)
     if out_width == in_width:
         return last
-    return fifo_resources(out_width, LEAST_DEPTH) + converter_resources(out_width, in_width) + last
+    first = fifo_resources(out_width, LEAST_DEPTH, dsp_block)
+    return first + converter_resources(out_width, in_width) + last
 
 
 def held_bits(model: ModelWrapper) -> dict[str, int]:
@@ -91,5 +92,5 @@ def network_resources(model: ModelWrapper, dsp_block: DspBlock) -> Resources:
                 output = list(producer.output).index(tensor)
                 out_width = int(instances[producer.name].get_outstream_width(output))
                 in_width = int(instances[node.name].get_instream_width(index))
-                total += stream_resources(out_width, in_width, held.get(tensor, 0))
+                total += stream_resources(out_width, in_width, dsp_block, held.get(tensor, 0))
     return total

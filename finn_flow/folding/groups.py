@@ -103,7 +103,7 @@ def folding_groups(model: ModelWrapper, dsp_block: DspBlock) -> list[Group]:
     for node in graph.nodes:
         if node.name in partners:
             vvau = partners[node.name]
-            pairs = _coupled_options(pricer.options(node), node.name, pricer.options(vvau), vvau)
+            pairs = _coupled_options(pricer.options(node), node.name, pricer.options(vvau), vvau, dsp_block)
             groups.append(Group((node.name, vvau.name), pairs))
         elif node.name not in paired:
             groups.append(Group((node.name,), pricer.options(node)))
@@ -124,7 +124,11 @@ def pair_is_legal(window: Assignment, vvau: Assignment) -> bool:
 
 
 def _coupled_options(
-    windows: Sequence[Option], window_name: str, vvaus: Sequence[Option], vvau: NodeProto
+    windows: Sequence[Option],
+    window_name: str,
+    vvaus: Sequence[Option],
+    vvau: NodeProto,
+    dsp_block: DspBlock,
 ) -> list[Option]:
     tensor = vvau.input[0]
     return [
@@ -133,7 +137,7 @@ def _coupled_options(
             {**first.cycles, **second.cycles},
             first.resources
             + second.resources
-            + stream_resources(first.widths_out[tensor], second.widths_in[tensor]),
+            + stream_resources(first.widths_out[tensor], second.widths_in[tensor], dsp_block),
             first.widths_in,
             second.widths_out,
         )

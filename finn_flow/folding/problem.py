@@ -46,19 +46,19 @@ class Problem:
     held: bits that wait in a stream, by tensor, where it is a residual by-pass.
     """
 
-    def __init__(self, groups: Sequence[Group], held: Mapping[str, int]) -> None:
+    def __init__(self, groups: Sequence[Group], held: Mapping[str, int], dsp_block: DspBlock) -> None:
         self.groups = groups
         self.intervals: list[Ints] = [np.array([o.interval for o in group.options]) for group in groups]
         self.costs: list[Floats] = [
             np.array([option.resources.counts for option in group.options], dtype=float) for group in groups
         ]
-        self.edges = _edges(groups, held)
+        self.edges = _edges(groups, held, dsp_block)
         self.edges_of = [[e for e in self.edges if i in (e.source, e.target)] for i in range(len(groups))]
 
     @classmethod
     def of(cls, model: ModelWrapper, dsp_block: DspBlock) -> Problem:
         """Of a hardware graph without width converters."""
-        return cls(folding_groups(model, dsp_block), held_bits(model))
+        return cls(folding_groups(model, dsp_block), held_bits(model), dsp_block)
 
     def candidates(self) -> list[int]:
         """All intervals that the network can have, ascending: from the least of its slowest group on."""
@@ -81,21 +81,23 @@ class Problem:
         return [group.options[i] for group, i in zip(self.groups, choice, strict=True)]
 
 
-def _edges(groups: Sequence[Group], held: Mapping[str, int]) -> list[Edge]:
+def _edges(groups: Sequence[Group], held: Mapping[str, int], dsp_block: DspBlock) -> list[Edge]:
     sources = {t: i for i, group in enumerate(groups) for t in group.options[0].widths_out}
     return [
-        _edge(groups, sources[tensor], target, tensor, held.get(tensor, 0))
+        _edge(groups, sources[tensor], target, tensor, held.get(tensor, 0), dsp_block)
         for target, group in enumerate(groups)
         for tensor in group.options[0].widths_in
         if tensor in sources
     ]
 
 
-def _edge(groups: Sequence[Group], source: int, target: int, tensor: str, held: int) -> Edge:
+def _edge(
+    groups: Sequence[Group], source: int, target: int, tensor: str, held: int, dsp_block: DspBlock
+) -> Edge:
     out, source_index = np.unique([o.widths_out[tensor] for o in groups[source].options], return_inverse=True)
     into, target_index = np.unique([o.widths_in[tensor] for o in groups[target].options], return_inverse=True)
     table = np.zeros((len(out), len(into), len(RESOURCE_NAMES)))
     for i, a in enumerate(out):
         for j, b in enumerate(into):
-            table[i, j] = stream_resources(int(a), int(b), held).counts
+            table[i, j] = stream_resources(int(a), int(b), dsp_block, held).counts
     return Edge(source, target, source_index, target_index, table)

@@ -17,7 +17,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from finn_flow.boards import Board
 from finn_flow.folding.exact import SECONDS, Need, Solution, least_cost, need
-from finn_flow.folding.problem import Floats, Problem
+from finn_flow.folding.problem import Choice, Floats, Problem
 from finn_flow.folding.set_folding import set_folding_interval
 from finn_flow.resources import RESOURCE_LABELS, RESOURCE_NAMES, board_resources
 from model.errors import UserError
@@ -100,18 +100,19 @@ def least_fitting_interval(problem: Problem, room: Room, seconds: float = SECOND
     """The least II whose folding is within bounds; where none is, the greatest II that there is."""
     candidates = problem.candidates()
     low, high, proved = 0, len(candidates), True
+    found: Choice | None = None
     while low < high:  # candidates from `high` on fit, those before `low` do not
         middle = (low + high) // 2
         result = least_cost(problem, candidates[middle], room.unit, room.bounds, ANY, seconds)
         if isinstance(result, Solution):
-            high = middle
+            high, found = middle, result.choice
         else:
             low = middle + 1
             proved &= result.proved
     if high == len(candidates):
         return Fastest(candidates[-1], None, None, proved)
     interval = candidates[high]
-    best = least_cost(problem, interval, room.unit, room.bounds, seconds=seconds)
+    best = least_cost(problem, interval, room.unit, room.bounds, seconds=seconds, start=found)
     assert isinstance(best, Solution)
     return Fastest(interval, best, candidates[high - 1] if high else None, proved)
 

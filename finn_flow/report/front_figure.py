@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from matplotlib.lines import Line2D
-from matplotlib.ticker import StrMethodFormatter
+from matplotlib.ticker import LogLocator, StrMethodFormatter
 
 from finn_flow.report.canvas import LEFT, Sheet, plain_style
 from finn_flow.report.palette import ALARM
@@ -30,6 +30,7 @@ def front_png(front: Sequence[Place], bounds: Mapping[str, int], board: str) -> 
                 axes.plot(*zip(*places, strict=True) if places else ([], []), marker, color=color, ms=5)
             axes.axhline(bounds[label], color=ALARM, lw=1, ls="--")
             axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.set_ylim(0, 1.1 * bounds[label] or 1)
             axes.set_xlabel("frames a second (logarithmic)")
             axes.set_ylabel(f"{label}s")
