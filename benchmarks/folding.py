@@ -195,6 +195,7 @@ def fastest_table(network: Network) -> Iterator[str]:
             beyond = best.next or 0
         lacking = need(problem, beyond, room.bounds) if beyond else None
         lifts = "" if lacking is None else _lifts(problem, beyond, room, board, lacking)
+        lifts += "" if best.proved else " (that a smaller II does not fit is not proved)"
         takers = "" if lacking is None else _takers(network, board, best, lacking)
         yield _line(board.name, *numbers, f"{beyond:,}", lifts, takers)
 

@@ -21,7 +21,7 @@ from finn_flow.folding.search import TINY, improve
 
 SECONDS = 60.0  # for one proof; the full network mostly needs a few
 FIRST_SHARE = 0.25  # of the time, before the search starts anew
-NEAR = 0.01  # of the cost: what counts as nearly taken, and how near will do at first
+NEAR = (0.001, 0.01)  # of the cost: what counts as nearly taken, and how near will do at first
 NEED_SECONDS, NEED_GAP = 10.0, 1e-3  # for how much of a resource would be needed
 
 
@@ -94,10 +94,11 @@ def _best(
     best, bound = _solution(problem, choice, unit, bounds, relaxed.bound), relaxed.bound
     if start is not None:
         best = _better(best, _solution(problem, start, unit, bounds, bound), bound)
-    if best is None:  # if it fits, then mostly with options that the relaxation all but takes
-        near = relaxed.reduced <= NEAR * relaxed.bound
-        found = program.search(unit, slack, near, max(gap, NEAR), FIRST_SHARE * seconds).choice
-        best = None if found is None else _solution(problem, found, unit, bounds, bound)
+    for near in NEAR:  # if it fits, then mostly with options that the relaxation all but takes
+        if best is None:
+            columns = relaxed.reduced <= near * relaxed.bound
+            found = program.search(unit, slack, columns, max(gap, near), FIRST_SHARE * seconds).choice
+            best = None if found is None else _solution(problem, found, unit, bounds, bound)
     for share in (FIRST_SHARE, 1.0):
         if best is not None and best.gap <= gap:
             return best
