@@ -26,7 +26,15 @@ def _parser() -> argparse.ArgumentParser:
         "--from", dest="from_step", metavar="STEP", help="run this step and those after it again"
     )
     again.add_argument("--force", action="store_true", help="run every step again")
-    add("--list", action="store_true", help="show the steps, what they write and which are done; run nothing")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "--explore",
+        action="store_true",
+        help="instead of building, find the foldings that are worth having on the board (DIR/explore)",
+    )
+    what.add_argument(
+        "--list", action="store_true", help="show the steps, what they write and which are done; run nothing"
+    )
     add("--debug", action="store_true", help="show the traceback of a failure")
     return parser
 

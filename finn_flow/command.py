@@ -10,7 +10,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from finn_flow.artifacts import PACKAGES
+from finn_flow.artifacts import PACKAGES, build_folder
 from model.errors import UserError
 from verification.errors import VerificationError
 
@@ -25,7 +25,8 @@ DISK_FULL = os.strerror(errno.ENOSPC)  # libraries in other languages pass it on
 def run(options: Namespace) -> int:
     """Run the command, print `error: ...` to standard error if it fails, and return the exit code.
 
-    options: config, from_step, to_step, force, list, images, output_dir, debug, as `build.py` parses them.
+    options: config, from_step, to_step, force, explore, list, images, output_dir, debug, as `build.py` parses
+    them.
     """
     try:
         _run(options)
@@ -71,9 +72,28 @@ def _run(options: Namespace) -> None:
     if options.list:
         for line in _table(pipeline):
             console.say(line)
+    elif options.explore:
+        _explore(pipeline, options)
     else:
         pipeline.build(options.from_step, options.to_step, options.force)
         console.say(f"Outputs are in {folder}")
+
+
+def _explore(pipeline: Pipeline, options: Namespace) -> None:
+    """Build what exploring reads, then explore."""
+    from finn_flow.explore import explore
+
+    if options.to_step is not None:
+        raise UserError("--to", options.to_step, "excludes --explore, which builds up to lower; leave it out")
+    pipeline.build(options.from_step, "lower", options.force)
+    folder, board = pipeline.folder / "explore", pipeline.config.device
+    with build_folder(pipeline.folder):
+        graph = pipeline.folder / "lower" / "model.onnx"
+        front = explore(graph, board, pipeline.config.headroom, folder, pipeline.console)
+    if not front:
+        rule = f"nothing fits within {pipeline.config.headroom:.0%} of it; take a larger board or fewer bits"
+        raise UserError("board", board.name, rule)
+    pipeline.console.say(f"{len(front)} foldings, up to {front[0].fps:,.0f} fps, are in {folder}")
 
 
 def _table(pipeline: Pipeline) -> Iterator[str]:

@@ -61,6 +61,7 @@ def collect(ctx: StepContext, model_file: str, host_file: str) -> ReportData:
         layers=tuple(_layers(model, estimate["layers"])),
         edges=tuple(_edges(model)),
         folding=_read(ctx, "fold", "auto_folding_config.json"),
+        folding_proof=ctx.result_of("fold")["folding_proof"],
         performance=Performance(**estimate["performance"]),
         headroom=ctx.config.headroom,
         resource_note=estimate["resource_note"],

@@ -74,6 +74,7 @@ def fold(ctx: StepContext, out: Path) -> None:
         target = ctx.config.target_fps
         fps = None if target == "max" or target is None else float(target)
         folding = solve(model, board, board.clk_period_ns, fps, ctx.config.headroom)
+        ctx.say(f"Folding: {folding.proof}")
     save_folding(out / "auto_folding_config.json", folding)
     model = insert_width_converters(apply_folding(model, folding))
     model.save(str(out / MODEL))
@@ -82,7 +83,7 @@ def fold(ctx: StepContext, out: Path) -> None:
         f"II {performance['max_cycles']} cycles ({performance['max_cycles_node_name']}), "
         f"{performance['estimated_throughput_fps']:.0f} fps at {1000 / board.clk_period_ns:.0f} MHz"
     )
-    ctx.result(performance)
+    ctx.result({**performance, "folding_proof": folding.proof})
 
 
 def verify(ctx: StepContext, out: Path) -> None:

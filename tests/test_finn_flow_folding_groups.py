@@ -3,9 +3,9 @@ from __future__ import annotations
 from qonnx.core.modelwrapper import ModelWrapper
 
 from finn_flow.folding import Folding, apply_folding, insert_width_converters
+from finn_flow.folding.fifos import network_resources
 from finn_flow.folding.groups import folding_groups
 from finn_flow.performance import layer_cycles
-from finn_flow.resources import Resources, estimate, layer_attributes
 from tests.hw_graphs import HardwareGraph, residual_network
 
 
@@ -43,10 +43,8 @@ def test_an_option_is_what_the_folded_graph_has() -> None:
         cycles = layer_cycles(folded)
         assert option.cycles == {name: cycles[name] for name in option.cycles}
         assert option.interval == max(option.cycles.values())
-        parts = (
-            estimate(node.op_type, layer_attributes(folded, node), "DSP48E2") for node in folded.graph.node
-        )
-        assert option.resources == sum(parts, Resources())
+        unconverted = apply_folding(ModelWrapper(model.model, make_deepcopy=True), Folding(option.folding))
+        assert option.resources == network_resources(unconverted, "DSP48E2")
 
 
 def test_stream_widths_in_bits() -> None:

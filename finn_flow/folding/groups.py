@@ -15,12 +15,11 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from finn_flow.backends import base_op, layer_instance
 from finn_flow.boards import DspBlock
+from finn_flow.folding.fifos import WINDOW_OPS, stream_resources
 from finn_flow.folding.rules import Assignment, memory_styles, parallelism
 from finn_flow.graph import Graph
 from finn_flow.performance import instance_cycles
-from finn_flow.resources import Resources, converter_resources, estimate, layer_attributes
-
-WINDOW_OPS = ("ConvolutionInputGenerator", "WindowGenerator")
+from finn_flow.resources import Resources, estimate, layer_attributes
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ def folding_groups(model: ModelWrapper, dsp_block: DspBlock) -> list[Group]:
     for node in graph.nodes:
         if node.name in partners:
             vvau = partners[node.name]
-            pairs = _coupled_options(pricer.options(node), node.name, pricer.options(vvau), vvau)
+            pairs = _coupled_options(pricer.options(node), node.name, pricer.options(vvau), vvau, dsp_block)
             groups.append(Group((node.name, vvau.name), pairs))
         elif node.name not in paired:
             groups.append(Group((node.name,), pricer.options(node)))
@@ -125,7 +124,11 @@ def pair_is_legal(window: Assignment, vvau: Assignment) -> bool:
 
 
 def _coupled_options(
-    windows: Sequence[Option], window_name: str, vvaus: Sequence[Option], vvau: NodeProto
+    windows: Sequence[Option],
+    window_name: str,
+    vvaus: Sequence[Option],
+    vvau: NodeProto,
+    dsp_block: DspBlock,
 ) -> list[Option]:
     tensor = vvau.input[0]
     return [
@@ -134,7 +137,7 @@ def _coupled_options(
             {**first.cycles, **second.cycles},
             first.resources
             + second.resources
-            + converter_resources(first.widths_out[tensor], second.widths_in[tensor]),
+            + stream_resources(first.widths_out[tensor], second.widths_in[tensor], dsp_block),
             first.widths_in,
             second.widths_out,
         )

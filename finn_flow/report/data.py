@@ -131,7 +131,8 @@ class ReportData:
 
     board: its clk_period_ns is the clock that was built for.
     target: frames a second, "max", or None for a folding that was given.
-    layers: in topological order. folding: auto_folding_config.json.
+    layers: in topological order. folding: auto_folding_config.json; folding_proof: a clause on how good
+    it is, empty for one that was given.
     headroom: share of each resource that the accelerator may use.
     resource_note: a sentence on what the resource numbers are.
     verification: what was compared, and reference: with what.
@@ -148,6 +149,7 @@ class ReportData:
     layers: tuple[Layer, ...]
     edges: tuple[Edge, ...]
     folding: Mapping[str, Mapping[str, Any]]
+    folding_proof: str
     performance: Performance
     headroom: float
     resource_note: str
