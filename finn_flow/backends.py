@@ -14,9 +14,9 @@ from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 
-from finn_flow.config_errors import similar
 from finn_flow.finn_env import prepare_finn
 from finn_flow.graph import FINN
+from model.config_errors import similar
 from model.errors import UserError
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finn_flow.command import FAILED, describe
-from finn_flow.config_errors import similar
+from model.config_errors import similar
 from model.errors import UserError
 from verification.errors import MismatchError
 
