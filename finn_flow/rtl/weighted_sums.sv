@@ -36,7 +36,10 @@ module weighted_sums #(
   typedef logic [ADDRESS_BITS-1:0] address_t;
   typedef logic [STEP_BITS-1:0] step_t;
 
-  (* rom_style = RAM_STYLE *) logic [PE*SIMD*WEIGHT_BITS-1:0] rom[WORDS];
+  // Vivado reads rom_style of a ROM. Yosys reads ram_style before it, and calls LUTs that are only read registers.
+  localparam string ASKED = RAM_STYLE;
+  localparam string ROM_RAM_STYLE = ASKED == "distributed" ? "registers" : ASKED;
+  (* rom_style = RAM_STYLE, ram_style = ROM_RAM_STYLE *) logic [PE*SIMD*WEIGHT_BITS-1:0] rom[WORDS];
   initial if (WEIGHTS != "") $readmemh(WEIGHTS, rom, 0, WORDS - 1);
 
   address_t address_q;
