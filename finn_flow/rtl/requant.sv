@@ -73,7 +73,10 @@ module requant #(
     return above == '0 || (OUT_SIGNED && above == '1) ? out_t'(value) : limit;
   endfunction
 
-  (* rom_style = RAM_STYLE *) logic [PE*LANE_BITS-1:0] memory[FOLD];
+  // Vivado reads rom_style of a ROM. Yosys reads ram_style before it, and calls LUTs that are only read registers.
+  localparam string ASKED = RAM_STYLE;
+  localparam string ROM_RAM_STYLE = ASKED == "distributed" ? "registers" : ASKED;
+  (* rom_style = RAM_STYLE, ram_style = ROM_RAM_STYLE *) logic [PE*LANE_BITS-1:0] memory[FOLD];
   initial if (PARAMETERS != "") $readmemh(PARAMETERS, memory, 0, FOLD - 1);
 
   logic [STAGES-1:0] valid_q;

@@ -87,6 +87,8 @@ module thresholding #(
     localparam int unsigned WORDS = FOLD << s;
     localparam int unsigned ADDRESS_BITS = WORDS > 1 ? $clog2(WORDS) : 1;
     localparam string STAGE_RAM_STYLE = ASKED == "block" && WORDS < LEAST_BLOCK_WORDS ? "auto" : ASKED;
+    // Vivado reads rom_style of a ROM. Yosys reads ram_style before it, and calls LUTs that are only read registers.
+    localparam string ROM_RAM_STYLE = STAGE_RAM_STYLE == "distributed" ? "registers" : STAGE_RAM_STYLE;
     typedef logic [ADDRESS_BITS-1:0] address_t;
 
     fold_t fold;
@@ -94,7 +96,7 @@ module thresholding #(
     always_ff @(posedge ap_clk) if (moves) fold_q[s] <= fold;
 
     for (genvar p = 0; p < PE; ++p) begin : lane
-      (* rom_style = STAGE_RAM_STYLE *) logic [THRESHOLD_BITS-1:0] memory[WORDS];
+      (* rom_style = STAGE_RAM_STYLE, ram_style = ROM_RAM_STYLE *) logic [THRESHOLD_BITS-1:0] memory[WORDS];
       initial
         if (THRESHOLDS != "") $readmemh($sformatf("%s_%0d_%0d.dat", THRESHOLDS, s, p), memory, 0, WORDS - 1);
 

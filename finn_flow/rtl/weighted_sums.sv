@@ -16,6 +16,7 @@ module weighted_sums #(
     parameter bit ACT_SIGNED = 1'b0,
     parameter int unsigned WEIGHT_BITS = 4,
     parameter int unsigned ACC_BITS = 16,
+    parameter bit DSP = 1'b1,  // 0: products are made of LUTs
     parameter WEIGHTS = "",  // memory file
     parameter RAM_STYLE = "auto"  // auto, distributed, block
 ) (
@@ -35,7 +36,10 @@ module weighted_sums #(
   typedef logic [ADDRESS_BITS-1:0] address_t;
   typedef logic [STEP_BITS-1:0] step_t;
 
-  (* rom_style = RAM_STYLE *) logic [PE*SIMD*WEIGHT_BITS-1:0] rom[WORDS];
+  // Vivado reads rom_style of a ROM. Yosys reads ram_style before it, and calls LUTs that are only read registers.
+  localparam string ASKED = RAM_STYLE;
+  localparam string ROM_RAM_STYLE = ASKED == "distributed" ? "registers" : ASKED;
+  (* rom_style = RAM_STYLE, ram_style = ROM_RAM_STYLE *) logic [PE*SIMD*WEIGHT_BITS-1:0] rom[WORDS];
   initial if (WEIGHTS != "") $readmemh(WEIGHTS, rom, 0, WORDS - 1);
 
   address_t address_q;
@@ -76,7 +80,8 @@ module weighted_sums #(
       .ACT_BITS(ACT_BITS),
       .ACT_SIGNED(ACT_SIGNED),
       .WEIGHT_BITS(WEIGHT_BITS),
-      .ACC_BITS(ACC_BITS)
+      .ACC_BITS(ACC_BITS),
+      .DSP(DSP)
   ) dot_products (
       .ap_clk,
       .ap_rst_n,
