@@ -30,6 +30,7 @@ class Shape:
     simd: int
     bits: tuple[int, int] = (4, 4)
     signed: bool = False
+    dsp: bool = True
 
     @property
     def steps(self) -> int:
@@ -61,6 +62,21 @@ SHAPES = {
     "wider": Shape(64, 4, 2, 64, (8, 8)),
     "narrow": Shape(16, 16, 8, 4, (2, 8)),
     "image": Shape(27, 4, 2, 9, (8, 8), signed=True),
+    # Weights packed for a DSP: all that fit, some, with carries and without, more terms than a field counts
+    "packed_4": Shape(16, 16, 16, 8),
+    "packed_4_signed": Shape(8, 14, 7, 8, signed=True),
+    "packed_3": Shape(33, 10, 10, 33, (3, 3)),
+    "packed_3_signed": Shape(18, 5, 5, 9, (3, 3), signed=True),
+    "packed_3_4": Shape(12, 9, 9, 6, (3, 4)),
+    "packed_4_6": Shape(12, 7, 7, 3, (4, 6), signed=True),
+    "packed_5": Shape(20, 6, 6, 20, (5, 5), signed=True),
+    "packed_8": Shape(16, 6, 3, 8, (8, 8)),
+    "packed_8_signed": Shape(16, 4, 4, 4, (8, 8), signed=True),
+    "packed_one": Shape(4, 8, 4, 1),
+    "lut_2": Shape(8, 8, 4, 4, (2, 2), dsp=False),
+    "lut_4_8": Shape(8, 8, 4, 4, (4, 8), signed=True, dsp=False),
+    "lut_8_3": Shape(8, 8, 4, 8, (8, 3), dsp=False),
+    "lut_8_4": Shape(8, 8, 4, 2, (8, 4), signed=True, dsp=False),
 }
 
 
@@ -83,6 +99,7 @@ def case(name: str, shape: Shape, matrix: NDArray[np.int64]) -> Case:
         **{"MW": shape.mw, "MH": shape.mh, "PE": shape.pe, "SIMD": shape.simd},
         **{"WEIGHT_BITS": shape.bits[0], "ACT_BITS": shape.bits[1], "ACT_SIGNED": int(shape.signed)},
         **{"ACC_BITS": shape.acc_bits, "WEIGHTS": f'"mvau_{name}.dat"'},
+        "DSP": int(shape.dsp),
     }
     return Case(name, parameters, {f"mvau_{name}.dat": memory(shape, matrix)})
 

@@ -13,6 +13,7 @@ class MVAU_sv_rtl(WeightedSums, MVAU):
     """Weights (MW, MH) in a ROM of SF * NF words; x (..., MW), y (..., MH)."""
 
     MODULE = "mvau"
+    LUT_PRODUCT_BITS = 8  # a DSP makes several larger ones
 
     def parameters(self, model: ModelWrapper) -> dict[str, int | str]:
         return {"MW": self.get_nodeattr("MW"), "MH": self.get_nodeattr("MH"), **super().parameters(model)}

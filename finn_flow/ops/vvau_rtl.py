@@ -16,6 +16,7 @@ class VVAU_sv_rtl(WeightedSums, VVAU):
     """Weights (C, 1, K, K) in a ROM; x (..., K * K * C), the channel fastest, y (..., C)."""
 
     MODULE = "vvau"
+    LUT_PRODUCT_BITS = 16  # each would take a DSP
 
     def parameters(self, model: ModelWrapper) -> dict[str, int | str]:
         return {"CHANNELS": self.get_nodeattr("Channels"), "KERNEL": self._taps, **super().parameters(model)}

@@ -17,6 +17,7 @@ module mvau #(
     parameter bit ACT_SIGNED = 1'b0,
     parameter int unsigned WEIGHT_BITS = 4,
     parameter int unsigned ACC_BITS = 16,  // that hold every y; at most 32
+    parameter bit DSP = 1'b1,  // 0: products are made of LUTs
     parameter WEIGHTS = "",  // memory file
     parameter RAM_STYLE = "auto"  // of the weights: auto, distributed, block
 ) (
@@ -94,6 +95,7 @@ module mvau #(
       .ACT_SIGNED(ACT_SIGNED),
       .WEIGHT_BITS(WEIGHT_BITS),
       .ACC_BITS(ACC_BITS),
+      .DSP(DSP),
       .WEIGHTS(WEIGHTS),
       .RAM_STYLE(RAM_STYLE)
   ) weighted (

@@ -16,6 +16,7 @@ module weighted_sums #(
     parameter bit ACT_SIGNED = 1'b0,
     parameter int unsigned WEIGHT_BITS = 4,
     parameter int unsigned ACC_BITS = 16,
+    parameter bit DSP = 1'b1,  // 0: products are made of LUTs
     parameter WEIGHTS = "",  // memory file
     parameter RAM_STYLE = "auto"  // auto, distributed, block
 ) (
@@ -76,7 +77,8 @@ module weighted_sums #(
       .ACT_BITS(ACT_BITS),
       .ACT_SIGNED(ACT_SIGNED),
       .WEIGHT_BITS(WEIGHT_BITS),
-      .ACC_BITS(ACC_BITS)
+      .ACC_BITS(ACC_BITS),
+      .DSP(DSP)
   ) dot_products (
       .ap_clk,
       .ap_rst_n,
