@@ -113,6 +113,9 @@ class BuildConfig(_Section):
         0.8, gt=0, le=1, description="Share of each resource that the accelerator may use."
     )
     backend: Literal["rtl"] = Field("rtl", description="What the layers are made of.")
+    estimate: Literal["analytic", "yosys"] = Field(
+        "analytic", description="Where resources come from: the cost model, or a synthesis of every layer."
+    )
     verify: VerifyConfig = Field(VerifyConfig(), description="What to verify.")
     output_dir: str | None = Field(
         None, min_length=1, description="Folder of the outputs; null: build/ and the configuration's name."
