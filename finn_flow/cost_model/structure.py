@@ -123,7 +123,7 @@ def _window(a: Attributes, dsp_block: DspBlock) -> Structure:
     terms = {"fixed": 1, "counters": address_bits(row), "pixels": pixels, "groups": address_bits(groups)}
     read = bits * kernel * (0 if rows.is_block else 1)
     before = kernel * (kernel - 1) * bits * (0 if columns.is_block else 1)
-    lut: Terms = {
+    lut = {
         **terms,
         "taps": kernel * kernel * bits,
         "row": kernel * bits,
