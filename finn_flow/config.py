@@ -11,6 +11,7 @@ import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
@@ -115,6 +116,9 @@ class BuildConfig(_Section):
     backend: Backend = Field(
         "rtl", description="What the layers are made of: one for all, or by layer, where the others are RTL."
     )
+    estimate: Literal["analytic", "yosys"] = Field(
+        "analytic", description="Where resources come from: the cost model, or a synthesis of every layer."
+    )
     verify: VerifyConfig = Field(VerifyConfig(), description="What to verify.")
     output_dir: str | None = Field(
         None, min_length=1, description="Folder of the outputs; null: build/ and the configuration's name."
@@ -134,6 +138,8 @@ class BuildConfig(_Section):
             self._check_board(self.board)
         else:
             self._check_custom_board()
+        if self.estimate == "yosys" and self.device.dsp_block == "MULT18X18D":
+            raise UserError("estimate", "yosys", f"has no flow for {self.device.part}; leave it out")
         return self
 
     def _check_board(self, name: str) -> None:

@@ -1,39 +1,77 @@
-"""What a folded graph is estimated to do and cost: cycles, throughput, latency, resources, counts."""
+"""What the accelerator is estimated to do and cost: cycles, throughput, latency, resources, counts."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from qonnx.core.modelwrapper import ModelWrapper
 
-from finn_flow.backends import layer_instance
+from finn_flow.backends import FIFO, base_op, layer_instance
 from finn_flow.boards import Board
+from finn_flow.finn_counts import finn_counts
 from finn_flow.performance import layer_cycles, network_performance
 from finn_flow.resources import layer_resources
+from finn_flow.synthesis.layers import extrapolation_rows, synthesised_resources
+from verification.verilator.build import Progress, silent
 
-RESOURCE_NOTE = (
-    "Analytic, per layer, from its attributes; no synthesis has checked it. MVAUs are priced with several "
-    "products a DSP, as FINN's packs them; the RTL takes one DSP a product so far. FIFOs are not counted: "
-    "their depths come from simulation."
-)
+Method = Literal["analytic", "yosys"]
+NOTES: dict[Method, str] = {
+    "analytic": "By the cost model: memories and DSPs are counted, LUTs and flip-flops by formulas "
+    "fitted to Yosys' syntheses of small layers (python -m finn_flow.cost_model --check prints the errors).",
+    "yosys": "Each layer, width converter and FIFO synthesised by Yosys, alone; nothing is placed or routed. "
+    "A LUT counts as one however few inputs it has: Vivado packs small ones in pairs.",
+}
 
 
-def estimate_network(model: ModelWrapper, board: Board) -> dict[str, Any]:
-    """`performance` under FINN's keys, and `layers`: per node cycles, resources and FINN's counts."""
-    cycles, resources = layer_cycles(model), layer_resources(model, board)
+def estimate_network(
+    folded: ModelWrapper,
+    built: ModelWrapper,
+    board: Board,
+    method: Method = "analytic",
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """`performance` under FINN's keys; `layers`: per node cycles, resources, FINN's estimate and counts.
+
+    folded: the graph after `fold`; built: the same specialised, with FIFOs, whose resources are in `fifos`.
+    `extrapolated`: layers that were too large to synthesise, with the measured errors.
+    """
+    cycles = layer_cycles(folded)
+    if method == "yosys":
+        resources, extrapolated = synthesised_resources(built, board, progress)
+    else:
+        resources, extrapolated = layer_resources(built, board), {}
     layers = {
         node.name: {
             "cycles": cycles[node.name],
             "resources": dict(vars(resources[node.name])),
+            "finn": finn_counts(node, board.part),
             "counts": _counts(layer_instance(node)),
         }
-        for node in model.graph.node
+        for node in folded.graph.node
     }
+    fifos = [node for node in built.graph.node if base_op(node.op_type) == FIFO]
     return {
-        "performance": network_performance(model, board.clk_period_ns),
+        "performance": network_performance(folded, board.clk_period_ns),
         "layers": layers,
-        "resource_note": RESOURCE_NOTE,
+        "fifos": {
+            node.name: {"resources": dict(vars(resources[node.name])), "finn": finn_counts(node, board.part)}
+            for node in fifos
+        },
+        "extrapolated": extrapolation_rows(extrapolated),
+        "method": method,
+        "resource_note": " ".join([NOTES[method], *_sentences(extrapolation_rows(extrapolated))]),
     }
+
+
+def _sentences(rows: list[dict[str, Any]]) -> list[str]:
+    """What was too large, and the errors on the folding that was held out."""
+    return [
+        f"{row['layer']} was too large: extrapolated from {len(row['foldings'])} smaller foldings, of which "
+        "the largest is met within "
+        + ", ".join(f"{error:.1%} ({name.upper()})" for name, error in row["error"].items())
+        + "."
+        for row in rows
+    ]
 
 
 def _counts(instance: Any) -> dict[str, int]:

@@ -75,6 +75,7 @@ def collect(ctx: StepContext, model_file: str, host_file: str) -> ReportData:
         faces=tuple(Face(name, image) for name, image in zip(shown.names, shown.images, strict=True)),
         similarity=_similarity(model, dict(np.load(ctx.path("lower", host_file))), shown),
         faces_note=FACES_NOTE,
+        fifos=sum((Resources(**f["resources"]) for f in estimate["fifos"].values()), Resources()),
     )
 
 
@@ -99,6 +100,7 @@ def _layers(model: ModelWrapper, estimates: dict[str, Any]) -> Iterator[Layer]:
             output_type=model.get_tensor_datatype(node.output[0]).name,
             resources=Resources(**estimate["resources"]),
             counts=estimate["counts"],
+            finn=estimate["finn"],
         )
 
 

@@ -103,12 +103,13 @@ def verify(ctx: StepContext, out: Path) -> None:
 
 
 def estimate(ctx: StepContext, out: Path) -> None:
-    """Cycles, throughput, latency and analytic resources, under FINN's report names."""
+    """Cycles, throughput, latency and resources, by the cost model or by synthesis, FIFOs included."""
     from qonnx.core.modelwrapper import ModelWrapper
 
     from finn_flow.estimate import estimate_network
 
-    result = estimate_network(ModelWrapper(str(ctx.path("fold", MODEL))), ctx.config.device)
+    folded, built = (ModelWrapper(str(ctx.path(step, MODEL))) for step in ("fold", "fifos"))
+    result = estimate_network(folded, built, ctx.config.device, ctx.config.estimate, ctx.progress)
     write_json(out / "estimate.json", result)
 
 
@@ -151,7 +152,6 @@ STEPS: list[Step] = [
         config=(*_BOARD, "network.input_size", "verify.cppsim_frames"),
         files=("images",),
     ),
-    Step("estimate", estimate, ("estimate.json",), reads=("fold",), config=_BOARD),
     Step("hls", hls, ("layers.tcl",), reads=("fold",), config=(*_BOARD, "backend")),
     Step("rtl", rtl, (MODEL, SOURCES), reads=("fold", "hls"), config=("backend",)),
     Step(
@@ -161,6 +161,13 @@ STEPS: list[Step] = [
         reads=("fold", "rtl"),
         config=("network.input_size",),
         files=("fifos",),
+    ),
+    Step(
+        "estimate",
+        estimate,
+        ("estimate.json",),
+        reads=("fold", "fifos"),
+        config=(*_BOARD, "estimate"),
     ),
     Step(
         "rtlsim",

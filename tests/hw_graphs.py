@@ -85,8 +85,9 @@ class HardwareGraph:
     def requant(self, bits: int, scale_bits: int = 10) -> HardwareGraph:
         types = {"inputDataType": self.datatype, "outputDataType": f"UINT{bits}"}
         names = [
-            self._constant(np.ones(self.channels), f"UINT{width}") for width in (scale_bits, 18, 4)
-        ]  # scale, bias, shift: the cost depends on their types only
+            self._constant(np.full(self.channels, value), f"UINT{width}")
+            for value, width in ((2**scale_bits - 1, scale_bits), (1, 18), (1, 4))
+        ]  # scale, bias, shift: the cost depends on their widths only
         self.datatype = f"UINT{bits}"
         return self._layer("Requant", *names, domain="finn_flow.ops", **self._channelwise(), **types)
 

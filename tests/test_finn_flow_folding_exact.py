@@ -8,7 +8,7 @@ import pytest
 from finn_flow.folding.exact import NoSolution, Solution, least_cost, need
 from finn_flow.folding.problem import Problem
 from finn_flow.folding.program import Program
-from finn_flow.resources import Resources
+from finn_flow.resources import Resources, converter_resources, fifo_resources
 from tests.folding_problems import CAPACITY, UNIT, every, fitting, random_bounds, random_problem
 from tests.hw_graphs import HardwareGraph, residual_network
 
@@ -119,8 +119,9 @@ def test_streams_are_counted_and_avoided() -> None:
     problem = Problem.of(graph.model(), "DSP48E2")
     wide, narrow = [0, 3, 0], [0, 0, 0]  # PE 1, 8, 1 and 1, 1, 1
     own = [sum(costs[i] for costs, i in zip(problem.costs, c, strict=True)) for c in (wide, narrow)]
-    fifo = {4: 14 + 4 + 4, 32: 14 + 32 + 24}  # LUTs
-    assert (problem.usage(wide) - own[0])[0] == 2 * (20 + 2 * 8 * 4) + 2 * (fifo[4] + fifo[32])
+    fifo = {width: fifo_resources(width, 2, "DSP48E2").lut for width in (4, 32)}
+    converters = converter_resources(4, 32).lut + converter_resources(32, 4).lut
+    assert (problem.usage(wide) - own[0])[0] == converters + 2 * (fifo[4] + fifo[32])
     assert (problem.usage(narrow) - own[1])[0] == 2 * fifo[4]
     solution = least_cost(problem, 128, UNIT, CAPACITY)
     assert isinstance(solution, Solution)

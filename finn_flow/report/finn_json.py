@@ -14,7 +14,9 @@ def json_files(data: ReportData) -> dict[str, Any]:
     """File name -> value."""
     return {
         "estimate_layer_cycles.json": {layer.name: layer.cycles for layer in data.layers},
-        "estimate_layer_resources.json": _with_total({y.name: y.resources.report() for y in data.layers}),
+        "estimate_layer_resources.json": _with_total(
+            {**{y.name: y.resources.report() for y in data.layers}, "FIFOs": data.fifos.report()}
+        ),
         "estimate_network_performance.json": asdict(data.performance),
         "op_and_param_counts.json": _with_total({y.name: dict(y.counts) for y in data.layers if y.counts}),
         "auto_folding_config.json": {name: dict(values) for name, values in data.folding.items()},

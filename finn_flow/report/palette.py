@@ -19,6 +19,7 @@ OP_COLORS = {
     "DuplicateStreams": "#cc79a7",
     "ElementwiseAdd": "#d55e00",
     "StreamingDataWidthConverter": "#b8b8b8",
+    "StreamingFIFO": "#7a6a9b",
 }
 OTHER = "#e4e4e4"  # any other op
 INK = "#1a1a1a"

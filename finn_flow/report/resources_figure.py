@@ -5,6 +5,7 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
+from finn_flow.backends import FIFO
 from finn_flow.report.canvas import Sheet, header_height
 from finn_flow.report.data import ReportData, ResourceUse
 from finn_flow.report.palette import ALARM, INK, op_color, op_kinds
@@ -15,7 +16,7 @@ WIDTH, ROW = 11.0, 0.6  # inches in all, and of a resource
 def resources_png(data: ReportData) -> bytes:
     """PNG of a bar a resource, stacked by kind of op, in shares of what the board has."""
     uses = [use for use in data.uses if use.offered]
-    kinds = op_kinds(layer.op for layer in data.layers)
+    kinds = op_kinds([*(layer.op for layer in data.layers), *([FIFO] if data.fifos.lut else [])])
     above = header_height(WIDTH, kinds) + 0.2
     sheet = Sheet(WIDTH, above + 0.6 + ROW * len(uses))
     sheet.header(f"Resources by kind of layer, as shares of {data.board.name}", kinds)
@@ -24,6 +25,7 @@ def resources_png(data: ReportData) -> bytes:
         left = 0.0
         for kind in kinds:
             used = sum(getattr(y.resources, use.name) for y in data.layers if y.op == kind)
+            used += getattr(data.fifos, use.name) if kind == FIFO else 0
             share = used / use.offered
             axes.barh(row, share, 0.62, left=left, color=op_color(kind), edgecolor="white", lw=0.4)
             left += share

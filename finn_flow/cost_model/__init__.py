@@ -1,0 +1,1 @@
+"""What a layer costs, as a formula per op fitted to syntheses."""

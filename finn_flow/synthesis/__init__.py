@@ -1,0 +1,1 @@
+"""What generated layers cost after synthesis: Yosys on each of them, cached."""

@@ -1,0 +1,76 @@
+"""Synthesises modules in a process of its own: Yosys keeps what it has read, and may run out of memory.
+
+    python worker.py < job.json > cells.json
+
+job: `family` (xc7, xcup), `seconds` of CPU and `bytes` of memory, `modules`, each with `top`, `folder` and
+`sources`. cells: per module the number of cells by type. Modules are read side by side and stay apart, so
+that the seconds that Yosys takes to read the library of cells are spent once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import tempfile
+from typing import Any
+
+LIBRARY = ("read_verilog -lib -specify +/xilinx/cells_sim.v", "read_verilog -lib +/xilinx/cells_xtra.v")
+# DSPs have registers of their own: a memory that slang made of an array of registers would stay outside.
+READ = "read_slang --no-implicit-memories"
+SYNTHESISE = "synth_xilinx -flatten -noiopad -noclkbuf"
+# ROMs whose bits are constant in part: before multipliers are made of what they feed.
+FOLD = ("opt_mem", "opt", "wreduce", "opt_clean")
+# ROMs of LUTs: what the RTL wants to be distributed (slang writes some strings as numbers), and what it
+# leaves open up to 512 words. Yosys' own logic for them is four times as large.
+DISTRIBUTED = "a:rom_style=distributed a:rom_style=88'h" + b"distributed".hex()
+SHALLOW = (
+    "t:$mem_v2 r:WR_PORTS=0 %i r:SIZE<=512 %i a:rom_style=block a:rom_style=40'h" + b"block".hex() + " %u %d"
+)
+ROMS = (f"memory_libmap -lib {{here}}/rom.txt {DISTRIBUTED} %u {SHALLOW} %u", "techmap -map {here}/rom_map.v")
+FLOW = (*LIBRARY, READ, SYNTHESISE, *FOLD, *ROMS)
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def main() -> None:
+    """Read the job from stdin; what Yosys prints goes to stderr, to which the caller gives a log."""
+    job = json.load(sys.stdin)
+    resource.setrlimit(resource.RLIMIT_CPU, (job["seconds"], job["seconds"]))
+    resource.setrlimit(resource.RLIMIT_AS, (job["bytes"], job["bytes"]))
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    json.dump(synthesise(job["family"], job["modules"]), out)
+
+
+def synthesise(family: str, modules: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
+    """Cells by type, by top module."""
+    from pyosys import libyosys
+
+    design = libyosys.Design()
+
+    def run(command: str) -> None:
+        libyosys.run_pass(command, design)
+
+    for command in LIBRARY:
+        run(command)
+    for module in modules:
+        os.chdir(module["folder"])  # memory files are named relative to it
+        run(f"{READ} --top {module['top']} {' '.join(module['sources'])}")
+        run(f"setattr -mod -unset top {module['top']}")
+    synth = f"{SYNTHESISE} -family {family}"
+    run(f"{synth} -run prepare:map_dsp")
+    for command in FOLD:
+        run(command)
+    run(f"{synth} -run map_dsp:map_memory")
+    for command in ROMS:
+        run(command.format(here=HERE))
+    run(f"{synth} -run map_memory:check")
+    with tempfile.NamedTemporaryFile("r") as file:
+        run(f"tee -q -o {file.name} stat -json")
+        stat = json.load(file)["modules"]
+    return {module["top"]: stat["\\" + module["top"]]["num_cells_by_type"] for module in modules}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from finn_flow.cost_model import single
+from finn_flow.resources import Resources
+from finn_flow.synthesis import yosys
+from finn_flow.synthesis.cells import cells_resources
+from finn_flow.synthesis.yosys import Module, TooLarge, layer_module, synthesise
+from verification.errors import VerificationError
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QMFN_CACHE", str(tmp_path / "cache"))
+
+
+def module(tmp_path: Path, model: single.ModelWrapper, name: str) -> Module:
+    node = model.graph.node[0]
+    node.name = name
+    folder = tmp_path / name
+    folder.mkdir()
+    return layer_module(model, node, folder)
+
+
+def verilog(tmp_path: Path, name: str, text: str) -> Module:
+    path = tmp_path / f"{name}.v"
+    path.write_text(text)
+    return Module(name, (path,), ())
+
+
+def test_cells_of_every_kind_are_counted_once() -> None:
+    cells = {"LUT2": 1, "RAM64M8": 1, "SRL16E": 2, "FDSE": 3, "RAMB36E1": 1, "DSP48E2": 4, "CARRY4": 5}
+    assert cells_resources(cells) == Resources(lut=1 + 8 + 2, ff=3, bram18=2, dsp=4)
+    with pytest.raises(KeyError, match=r"^'LUT7'$"):
+        cells_resources({"LUT7": 1})
+
+
+def test_layers_side_by_side_cost_what_they_cost_alone(tmp_path: Path) -> None:
+    """A FIFO of 64 words of 16 bits by hand: 3 RAM64M8 for 7 bits each, 49 LUTs, 54 flip-flops."""
+    fifo = module(tmp_path, single.fifo(16, 64), "fifo_0")
+    add = module(tmp_path, single.add(2, "INT4", "INT4", "INT5"), "add_0")
+    assert synthesise([fifo], "xcup") == [Resources(lut=3 * 8 + 48, ff=54)]
+    other = module(tmp_path, single.fifo(16, 65), "fifo_1")
+    beside = synthesise([add, other, fifo], "xcup")
+    assert beside[2] == Resources(lut=3 * 8 + 48, ff=54)
+    assert beside[0] == Resources(lut=13, ff=2 * 5 + 1)
+
+
+def test_a_layer_is_known_by_its_contents_not_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = module(tmp_path, single.thresholding(4, 1, 2, 8, 0), "first")
+    same = module(tmp_path, single.thresholding(4, 1, 2, 8, 0), "second")
+    other = module(tmp_path, single.thresholding(4, 1, 2, 9, 0), "third")
+    assert first.digest == same.digest != other.digest
+    cost = synthesise([first], "xcup")
+    monkeypatch.setattr(yosys, "WORKER", Path(__file__))  # nothing is run for what is in the cache
+    monkeypatch.setitem(first.__dict__, "digest", first.digest)
+    monkeypatch.setitem(same.__dict__, "digest", first.digest)
+    assert synthesise([same], "xcup") == cost
+
+
+def test_an_error_is_one_line_with_layer_and_log(tmp_path: Path) -> None:
+    wrong = verilog(tmp_path, "wrong", "module wrong(input a, output b); assign b = c; endmodule\n")
+    with pytest.raises(VerificationError) as raised:
+        synthesise([wrong], "xcup")
+    message = str(raised.value)
+    match = re.fullmatch(r"wrong: .*use of undeclared identifier 'c'; log: (\S+)", message)
+    assert match, message
+    assert "undeclared" in Path(match[1]).read_text()
+
+
+def test_a_layer_past_the_limit_is_too_large_and_the_others_are_not(tmp_path: Path) -> None:
+    ports = "input k, input [255:0] a, b, output reg [511:0] y"
+    huge = verilog(tmp_path, "huge", f"module huge({ports}); always @(posedge k) y <= a * b % 77; endmodule")
+    bit = verilog(
+        tmp_path, "bit_q", "module bit_q(input k, a, output reg y); always @(posedge k) y <= a; endmodule"
+    )
+    for _ in range(2):  # the second time from the cache
+        assert synthesise([huge, bit], "xcup", seconds=5) == [
+            TooLarge("more than 5 s of CPU"),
+            Resources(ff=1),
+        ]
