@@ -85,9 +85,9 @@ class Row:
     finns: Measured
 
     @property
-    def is_better(self) -> bool:
-        """Ours has the smaller II, or the same at less cost."""
-        return (self.ours.interval, self.ours.cost) < (self.finns.interval, self.finns.cost)
+    def is_as_good(self) -> bool:
+        """Ours has the smaller II, or the same at no more cost."""
+        return (self.ours.interval, self.ours.cost) <= (self.finns.interval, self.finns.cost)
 
 
 def compare(network: Network, board: Board, target_fps: float) -> Row:
@@ -149,7 +149,7 @@ def comparison(network: Network) -> tuple[list[str], int]:
             start = [row.board.name, f"{row.target_fps:,.0f}", name]
             numbers = [f"{measured.interval:,}", f"{fps:,.0f}", *used, f"{measured.cost:.2f}"]
             lines.append(_line(*start, *numbers))
-    return lines, int(any(not row.is_better for row in rows))
+    return lines, int(any(not row.is_as_good for row in rows))
 
 
 def proofs(network: Network) -> Iterator[str]:

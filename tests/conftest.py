@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import settings
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as in the Makefile; read when torch is first imported
 os.environ.setdefault("QMFN_CACHE", str(Path(__file__).parents[1] / ".simulation_cache"))  # not the user's
+
+
+@pytest.fixture(scope="module")
+def build() -> ModuleType:
+    """build.py, by path: PyPI has a package of the same name."""
+    spec = importlib.util.spec_from_file_location("build_py", Path(__file__).parents[1] / "build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="module")

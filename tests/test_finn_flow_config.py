@@ -117,7 +117,7 @@ def test_schema_refuses_unknown_keys_in_every_section() -> None:
 
 
 def test_shipped_configurations_are_there() -> None:
-    names = {"mixed", "tiny", "w2a2", "w4a4", "w4a4_kv260", "w4a4_pynq_z2", "w8a8"}
+    names = {"ecp5_tiny", "mixed", "tiny", "w2a2", "w4a4", "w4a4_kv260", "w4a4_pynq_z2", "w8a8"}
     assert {path.stem for path in SHIPPED} == names
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import os
 import shutil
@@ -35,17 +34,6 @@ SKIPPED = (
     "Skipping step: rtl and what follows, as Vitis HLS is not on the PATH, which makes RTL of "
     "Thresholding_0, MVAU_3"
 )
-
-
-@pytest.fixture(scope="module")
-def build() -> ModuleType:
-    """build.py, by path: PyPI has a package of the same name."""
-    spec = importlib.util.spec_from_file_location("build_py", ROOT / "build.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def write_config(path: Path, **changes: Any) -> Path:

@@ -4,6 +4,7 @@ import pytest
 from qonnx.core.modelwrapper import ModelWrapper
 
 from finn_flow.boards import BOARDS, DspBlock
+from finn_flow.cost_model.structure import multiplier_dsps
 from finn_flow.folding import Folding, apply_folding, insert_width_converters
 from finn_flow.graph_spec import HARDWARE_OPS
 from finn_flow.passes.fuse_window_padding import FuseWindowPadding
@@ -16,7 +17,6 @@ from finn_flow.resources import (
     layer_attributes,
     layer_resources,
     memory,
-    multiplier_dsps,
 )
 from tests.hw_graphs import HardwareGraph, residual_network
 

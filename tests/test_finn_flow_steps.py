@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shutil
@@ -28,17 +27,6 @@ from verification.executor import Executor
 
 ROOT = Path(__file__).parents[1]
 TINY = ROOT / "hw_configs" / "tiny.json"
-
-
-@pytest.fixture(scope="module")
-def build() -> ModuleType:
-    """build.py, by path: PyPI has a package of the same name."""
-    spec = importlib.util.spec_from_file_location("build_py", ROOT / "build.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
