@@ -64,7 +64,7 @@ def test_every_layer_was_simulated_and_every_stream_compared(built: Path, folded
     result = json.loads((built / "cppsim" / "cppsim.json").read_text())
     streams = {tensor for node in folded.graph.node for tensor in node.output} | {"pixels"}
     assert result["frames"] == 3
-    assert result["layers"] == len(folded.graph.node) == 157
+    assert result["layers"] == len(folded.graph.node)
     assert result["streams"] == len(streams)
     sizes = {name: int(np.prod(folded.get_tensor_shape(name))) for name in streams - {"pixels"}}
     assert result["elements"] == 3 * sum(sizes.values())

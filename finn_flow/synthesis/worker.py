@@ -28,7 +28,13 @@ DISTRIBUTED = "a:rom_style=distributed a:rom_style=88'h" + b"distributed".hex()
 SHALLOW = (
     "t:$mem_v2 r:WR_PORTS=0 %i r:SIZE<=512 %i a:rom_style=block a:rom_style=40'h" + b"block".hex() + " %u %d"
 )
-ROMS = (f"memory_libmap -lib {{here}}/rom.txt {DISTRIBUTED} %u {SHALLOW} %u", "techmap -map {here}/rom_map.v")
+# The RTL tells Yosys in ram_style what Vivado reads in rom_style, "registers" where that says "distributed".
+OPEN = "setattr -unset ram_style t:$mem_v2 r:WR_PORTS=0 %i"
+ROMS = (
+    OPEN,
+    f"memory_libmap -lib {{here}}/rom.txt {DISTRIBUTED} %u {SHALLOW} %u",
+    "techmap -map {here}/rom_map.v",
+)
 FLOW = (*LIBRARY, READ, SYNTHESISE, *FOLD, *ROMS)
 HERE = os.path.dirname(os.path.abspath(__file__))
 
