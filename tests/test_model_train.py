@@ -106,10 +106,10 @@ def test_resumed_training_has_the_same_curve(
 
 def test_softmax_learns_the_identities(world: Path, tmp_path: Path) -> None:
     """As the float network of the paper begins: random weights, SGD; then ArcFace goes on from there."""
-    softmax = {**RECIPES["softmax from random weights, sgd"], "milestones": [20]}
-    train(begin(settings(world, lr=0.05, **softmax)), tmp_path / "softmax")
+    softmax = {**RECIPES["softmax from random weights, sgd"], "milestones": [40]}
+    train(begin(settings(world, lr=0.05, steps=48, **softmax)), tmp_path / "softmax")
     curve = [float(loss) for loss in losses(tmp_path / "softmax")]
-    assert np.mean(curve[-4:]) < 0.9 * np.mean(curve[:4])
+    assert np.mean(curve[-12:]) < 0.95 * np.mean(curve[:12])
     best = tmp_path / "softmax/best.safetensors"
     assert "a softmax header over 9 identities" in read_provenance(best)
     assert "Random weights of seed 0." in read_provenance(best)
@@ -117,7 +117,7 @@ def test_softmax_learns_the_identities(world: Path, tmp_path: Path) -> None:
     arcface = settings(world, start=str(best), head=ARCFACE, distillation=None, lr=0.003)
     train(begin(arcface), tmp_path / "arcface")
     curve = [float(loss) for loss in losses(tmp_path / "arcface")]
-    assert np.mean(curve[-4:]) < 0.95 * np.mean(curve[:4])
+    assert np.mean(curve[-8:]) < 0.9 * np.mean(curve[:8])
     header = (tmp_path / "arcface/validation.csv").read_text().splitlines()[0]
     assert header == "step,accuracy,auc"
 
