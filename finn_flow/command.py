@@ -1,4 +1,4 @@
-"""What `build.py` does with its arguments: runs or lists the steps and turns every failure into one line."""
+"""What `build.py` does with its arguments; and how every command turns a failure into one line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from finn_flow.artifacts import PACKAGES, build_folder
@@ -28,15 +28,25 @@ def run(options: Namespace) -> int:
     options: config, from_step, to_step, force, explore, list, images, output_dir, debug, as `build.py` parses
     them.
     """
+    return exit_code(lambda: _run(options), debug=options.debug)
+
+
+def exit_code(
+    command: Callable[[], None], failures: tuple[type[BaseException], ...] = (), debug: bool = False
+) -> int:
+    """That of a command: 0, or that of its failure, which is told in a line on standard error.
+
+    failures: what is no bad input but the answer no. debug: print the traceback, too.
+    """
     try:
-        _run(options)
+        command()
         return 0
     except (Exception, KeyboardInterrupt) as error:
-        if options.debug:
+        if debug:
             traceback.print_exc()
         message, code = describe(error)
         print("error:", message.replace("\n", " "), file=sys.stderr)
-        return code
+        return FAILED if isinstance(error, failures) else code
 
 
 def describe(error: BaseException) -> tuple[str, int]:

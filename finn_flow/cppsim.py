@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from finn_flow.command import FAILED, describe
+from finn_flow.command import exit_code
 from model.config_errors import similar
 from model.errors import UserError
 from verification.errors import MismatchError
@@ -81,13 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--images", type=Path, metavar="DIR", help="faces to simulate (default: free ones)")
     add("--code", type=Path, metavar="DIR", help="keep the generated C++ there")
     options = parser.parse_args(arguments)
-    try:
-        print(_run(options))
-        return 0
-    except (Exception, KeyboardInterrupt) as error:
-        message, code = describe(error)
-        print("error:", message.replace("\n", " "), file=sys.stderr)
-        return FAILED if isinstance(error, MismatchError) else code
+    return exit_code(lambda: print(_run(options)), (MismatchError,))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from finn_flow.command import describe
+from finn_flow.command import exit_code
 from model.errors import UserError
 
 if TYPE_CHECKING:
@@ -72,13 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--flip", action="store_true", help="add the embedding of the mirror image")
     add("--json", action="store_true")
     options = parser.parse_args(arguments)
-    try:
-        print(_run(options))
-        return 0
-    except (Exception, KeyboardInterrupt) as error:
-        message, code = describe(error)
-        print("error:", message.replace("\n", " "), file=sys.stderr)
-        return code
+    return exit_code(lambda: print(_run(options)))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qonnx.core.modelwrapper import ModelWrapper
 
-from finn_flow.command import describe
+from finn_flow.command import exit_code
 from finn_flow.config import load_config
 from model.console import progress
 from model.data import list_faces, read_faces
@@ -68,13 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--output-dir", type=Path, metavar="DIR", help="where its build is (default: the configuration's)")
     add("--images", type=Path, required=True, metavar="DIR", help="folder or zip of aligned faces")
     add("--out", type=Path, required=True, metavar="FILE", help="a .npz file")
-    try:
-        print(_run(parser.parse_args(arguments)))
-        return 0
-    except (Exception, KeyboardInterrupt) as error:
-        message, code = describe(error)
-        print("error:", message.replace("\n", " "), file=sys.stderr)
-        return code
+    options = parser.parse_args(arguments)
+    return exit_code(lambda: print(_run(options)))
 
 
 if __name__ == "__main__":
