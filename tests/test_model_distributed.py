@@ -16,8 +16,8 @@ def test_alone_there_is_nothing_to_exchange() -> None:
         assert place.share(8) == slice(0, 8)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="the message of a machine without CUDA")
-def test_cuda_must_be_there() -> None:
+def test_cuda_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     message = r"^device = 'cuda': there is no CUDA device here; use 'cpu' or 'auto'$"
     with pytest.raises(UserError, match=message), placed("cuda"):
         pass
