@@ -71,23 +71,31 @@ def test_a_layer_is_known_by_its_contents_not_by_its_name(
 
 
 def test_an_error_is_one_line_with_layer_and_log(tmp_path: Path) -> None:
+    """Of those that were read together it names the one."""
     wrong = verilog(tmp_path, "wrong", "module wrong(input a, output b); assign b = c; endmodule\n")
     with pytest.raises(VerificationError) as raised:
-        synthesise([wrong], "xcup")
+        synthesise([flip_flop(tmp_path), wrong], "xcup")
     message = str(raised.value)
     match = re.fullmatch(r"wrong: .*use of undeclared identifier 'c'; log: (\S+)", message)
     assert match, message
     assert "undeclared" in Path(match[1]).read_text()
 
 
-def test_a_layer_past_the_limit_is_too_large_and_the_others_are_not(tmp_path: Path) -> None:
+def test_a_layer_past_the_limit_is_too_large_and_the_others_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each alone, or the limit would be twice as far; a flip-flop takes 4 s on a quiet machine."""
+    monkeypatch.setattr(yosys, "BATCH", 1)
     ports = "input k, input [255:0] a, b, output reg [511:0] y"
     huge = verilog(tmp_path, "huge", f"module huge({ports}); always @(posedge k) y <= a * b % 77; endmodule")
-    bit = verilog(
-        tmp_path, "bit_q", "module bit_q(input k, a, output reg y); always @(posedge k) y <= a; endmodule"
-    )
     for _ in range(2):  # the second time from the cache
-        assert synthesise([huge, bit], "xcup", seconds=5) == [
-            TooLarge("more than 5 s of CPU"),
+        assert synthesise([huge, flip_flop(tmp_path)], "xcup", seconds=20) == [
+            TooLarge("more than 20 s of CPU"),
             Resources(ff=1),
         ]
+
+
+def flip_flop(folder: Path) -> Module:
+    return verilog(
+        folder, "bit_q", "module bit_q(input k, a, output reg y); always @(posedge k) y <= a; endmodule"
+    )
