@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from model.errors import UserError
-from model.experiments import layerwise, mixed, ptq_vs_qat, roc, trial, tsne
+from model.experiments import depthwise, layerwise, mixed, ptq_vs_qat, roc, trial, tsne
 from model.experiments.__main__ import EXPERIMENTS, main
 from model.experiments.plan import Plan, load_plan
 from model.experiments.pool import Here
@@ -232,8 +232,27 @@ def test_the_command(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out.split() == [str(tmp_path / f"out/roc.{s}") for s in ("csv", "json", "png")]
 
 
-def test_the_shipped_plan_loads() -> None:
-    given = load_plan(Path("model/recipes/experiments/lfw.json"))
+def test_both_depthwise_stages_are_trained_from_the_same_random_start(world: Path, tmp_path: Path) -> None:
+    given = plan(world, tmp_path)
+    depthwise.run(given, Here(), tmp_path)
+    rows, _ = check_files(tmp_path, "depthwise")
+    assert [(row["depthwise"], row["method"]) for row in rows] == [
+        ("bn_relu", "scratch"),
+        ("linear", "scratch"),
+    ]
+    for made, row in zip(depthwise.trials(given), rows, strict=True):
+        steps = depthwise.curve(given, made, tmp_path)
+        assert [step["step"] for step in steps] == [0, 1, 2]
+        assert float(row["held-out people cosine"]) == pytest.approx(
+            max(s["cosine"] for s in steps), abs=1e-5
+        )
+        assert len({step["cosine"] for step in steps}) == 3
+
+
+@pytest.mark.parametrize("name", ["lfw", "depthwise"])
+def test_the_shipped_plans_load(name: str) -> None:
+    given = load_plan(Path(f"model/recipes/experiments/{name}.json"))
     assert given.exclude == "data/lfw-overlap.txt"
     assert not any("lfw" in Path(source).stem for source in given.faces)
-    assert given.settings(spec_of_section({"weight_bits": 4, "act_bits": 4}), 1).epochs == 20
+    qat = given.settings(spec_of_section({"weight_bits": 4, "act_bits": 4}), 1)
+    assert (qat.epochs, qat.steps) == {"lfw": (20, None), "depthwise": (None, 1500)}[name]

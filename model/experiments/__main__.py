@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 
 from model.console import run
-from model.experiments import layerwise, mixed, ptq_vs_qat, roc, tsne
+from model.experiments import depthwise, layerwise, mixed, ptq_vs_qat, roc, tsne
 from model.experiments.plan import Plan, load_plan
 from model.experiments.pool import executor
 
@@ -19,6 +19,7 @@ EXPERIMENTS: dict[str, Callable[[Plan, Executor, Path], list[Path]]] = {
     "mixed": mixed.run,
     "tsne": tsne.run,
     "roc": roc.run,
+    "depthwise": depthwise.run,
 }
 
 

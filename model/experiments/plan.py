@@ -17,6 +17,7 @@ EXAMPLES = "model/recipes/experiments/"
 OURS = ("start", "network", "faces", "exclude", "cache", "calibration_faces", "seed")  # set by the experiment
 
 Method = Literal["ptq", "qat"]
+Making = Method | Literal["scratch"]  # the last: trained from random weights, in float
 
 
 class _Section(BaseModel):
@@ -64,15 +65,16 @@ class Plan(_Section):
                 raise UserError("bits", width, "must be 2..8")
         return self
 
-    def settings(self, spec: NetworkSpec, seed: int) -> Settings:
+    def settings(self, spec: NetworkSpec, seed: int, making: Making = "qat") -> Settings:
         """How a network of the experiment is trained; PTQ is where this begins."""
+        start = {"start": None, "batch_norm": "train"} if making == "scratch" else {"start": self.weights}
         default = {"distillation": {"teachers": [self.weights]}}
         length = {} if {"steps", "epochs"} & self.training.keys() else {"epochs": 20}
         values = {**({} if "head" in self.training else default), **length, **self.training}
         return parse_settings(
             {
                 **values,
-                "start": self.weights,
+                **start,
                 "network": section(spec),
                 "faces": list(self.faces),
                 "exclude": self.exclude,
@@ -82,15 +84,16 @@ class Plan(_Section):
             }
         )
 
-    def caption(self, trained: bool) -> str:
+    def caption(self, trained: bool, making: Literal["qat", "scratch"] = "qat") -> str:
         """What a figure says of its data."""
         faces = ", ".join(Path(source).stem for source in self.faces)
         seeds = ", ".join(map(str, self.seeds))
         text = f"weights: {Path(self.weights).stem}; faces: {faces}; seeds: {seeds}"
-        if not trained or "qat" not in self.methods:
+        if not trained or making not in (*self.methods, "scratch"):
             return text
         steps, epochs = self.training.get("steps"), self.training.get("epochs", 20)
-        return f"{text}; QAT: {steps:,} steps" if steps else f"{text}; QAT: {epochs} epochs"
+        how = {"qat": "QAT", "scratch": "from random weights"}[making]
+        return f"{text}; {how}: {steps:,} steps" if steps else f"{text}; {how}: {epochs} epochs"
 
 
 def section(spec: NetworkSpec) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from model.checkpoint import load_checkpoint, read_checkpoint
 from model.evaluate import brevitas_embedding, evaluate, pairs_source, read_pairs
-from model.experiments.plan import Method, Plan, section
+from model.experiments.plan import Making, Plan, section
 from model.experiments.pool import run_all
 from model.network import QMobileFaceNet
 from model.spec import NetworkSpec, spec_of_section
@@ -37,11 +37,11 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Trial:
-    """label: what it is in its experiment, such as block and width; method: how the network is quantised."""
+    """label: what it is in its experiment, such as block and width; method: how the network is made."""
 
     label: dict[str, Any]
     spec: NetworkSpec
-    method: Method = "ptq"
+    method: Making = "ptq"
     seed: int = 0
 
 
@@ -70,7 +70,8 @@ def run_trials(pool: Executor, plan: Plan, trials: Sequence[Trial], folder: Path
     """A row per trial: its label, seed, method, footprint, and what was measured."""
     jobs = [(plan.model_dump_json(), section(t.spec), t.method, t.seed, str(folder)) for t in trials]
     if not all(result_file(plan, t.spec, t.method, t.seed, folder).is_file() for t in trials):
-        prepare(plan.settings(trials[0].spec, trials[0].seed), trials[0].spec)  # fill the cache, once
+        first = trials[0]
+        prepare(plan.settings(first.spec, first.seed, first.method), first.spec)  # fill the cache, once
     measured = run_all(pool, run_trial, jobs)
     return [
         {**trial.label, "method": trial.method, "seed": trial.seed, **footprint(trial.spec), **scores}
@@ -84,7 +85,7 @@ def footprint(spec: NetworkSpec) -> dict[str, float]:
     return {"weight_bits_total": int(total["footprint"]), "share": total["share"]}
 
 
-def run_trial(plan_json: str, network: dict[str, Any], method: Method, seed: int, folder: str) -> Row:
+def run_trial(plan_json: str, network: dict[str, Any], method: Making, seed: int, folder: str) -> Row:
     """Make and measure one network, or read what was measured; arguments are plain: it may run elsewhere."""
     plan = Plan.model_validate_json(plan_json)
     spec = spec_of_section(network)
@@ -92,10 +93,10 @@ def run_trial(plan_json: str, network: dict[str, Any], method: Method, seed: int
     run = result.with_suffix("")
     if result.is_file():
         return dict(json.loads(result.read_text(encoding="utf-8")))
-    settings = plan.settings(spec, seed)
+    settings = plan.settings(spec, seed, method)
     training = begin(settings)
     made = training.objective.network
-    if method == "qat":
+    if method != "ptq":
         if (run / STATE).is_file():
             training = resume(run, load_state(run))
         train(training, run)
@@ -122,10 +123,10 @@ def benchmarks(plan: Plan, network: QMobileFaceNet) -> dict[str, dict[str, float
     return result
 
 
-def result_file(plan: Plan, spec: NetworkSpec, method: Method, seed: int, folder: Path) -> Path:
-    """Named by a hash of all that a trial depends on; what only QAT reads does not change a PTQ trial's."""
-    settings = plan.settings(spec, seed)
-    told = settings.model_dump(include=None if method == "qat" else PTQ_READS)
+def result_file(plan: Plan, spec: NetworkSpec, method: Making, seed: int, folder: Path) -> Path:
+    """Named by a hash of all that a trial depends on; of what only training reads, PTQ knows nothing."""
+    settings = plan.settings(spec, seed, method)
+    told = settings.model_dump(include=PTQ_READS if method == "ptq" else None)
     weights = hashlib.sha256(Path(plan.weights).read_bytes()).hexdigest()
     sets = {name: benchmark.model_dump() for name, benchmark in plan.benchmarks.items()}
     about = json.dumps([told, asdict(spec), method, seed, weights, sets], sort_keys=True, default=str)
