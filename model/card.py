@@ -1,28 +1,17 @@
 """The card of a checkpoint: what it is, how it was made, what it scores, what it is for.
 
-python -m model.card --checkpoint w4a4 --weights FLOAT.safetensors --faces ZIP... --exclude LIST \
-    --images LFW.zip --pairs PAIRS
-
-How it was made is what the checkpoint's file says of itself; the scores are measured.
+How it was made is what the checkpoint's file says of itself; `finn_flow.card` measures the scores, which are
+those of the accelerator.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
-from model.calibrate import agreement, held_out
-from model.checkpoint import load_checkpoint, read_provenance
-from model.console import run
-from model.data import list_faces, read_exclusions, read_faces
-from model.evaluate import Scores, brevitas_embedding, evaluate, read_pairs
-from model.spec import NetworkSpec, find_checkpoint
+from model.evaluate import Scores
+from model.spec import NetworkSpec
 from model.summary import summarise, totals
-from model.teacher import load_teacher
-
-UNSEEN = 96  # held-out training faces that the cosine is measured on
 
 CARD = """# {name}
 
@@ -45,7 +34,7 @@ QMobileFaceNet (Table I of Bunda, Spreeuwers, Zeinstra), quantised.
 | | float | this checkpoint |
 | --- | --- | --- |
 {cosine}{lfw}
-Measured by `python -m model.card` with the Brevitas network, one image per face (no flip).
+Measured by `python -m finn_flow.card`, LFW with the accelerator's integers, one image per face (no flip).
 
 ## Use
 
@@ -119,38 +108,3 @@ def card(name: str, spec: NetworkSpec, provenance: str, facts: Facts) -> str:
 
 def _cosine(degrees: float) -> float:
     return math.cos(math.radians(degrees))
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="model.card", description="Measure a checkpoint, write its card.")
-    parser.add_argument("--checkpoint", required=True, help="name of a shipped one, or a file")
-    parser.add_argument(
-        "--weights", type=Path, required=True, help="the float one it was made from, or .onnx"
-    )
-    parser.add_argument(
-        "--faces", type=Path, nargs="+", help="those of model.calibrate, if it was not trained"
-    )
-    parser.add_argument("--exclude", type=Path)
-    parser.add_argument("--images", type=Path, help="LFW, folder or zip")
-    parser.add_argument("--pairs", type=Path, help="LFW's pairs.txt")
-    parser.add_argument("--seed", type=int, default=0, help="that of model.calibrate")
-    args = parser.parse_args()
-    path = find_checkpoint("checkpoint", args.checkpoint, Path())
-    network = load_checkpoint(path)
-    facts = Facts()
-    if args.faces:
-        files = list_faces(args.faces, read_exclusions(args.exclude) if args.exclude else ())
-        faces = read_faces(held_out(files, args.seed)[1][:UNSEEN], network.spec.size).images
-        source = load_checkpoint(args.weights)
-        facts = Facts(cosine=agreement(network, source, faces), unseen=len(faces))
-    if args.images and args.pairs:
-        size, pairs = network.spec.size, read_pairs(args.pairs)
-        embeddings = (load_teacher(args.weights, size)[0], brevitas_embedding(network))
-        source_scores, scores = (evaluate(embed, args.images, pairs, size=size) for embed in embeddings)
-        facts = replace(facts, lfw=(source_scores, scores))
-    text = card(path.stem, network.spec, read_provenance(path), facts)
-    path.with_suffix(".md").write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    run(main)

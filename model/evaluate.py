@@ -234,6 +234,8 @@ def main() -> None:
     pairs_file = pairs_source(args.images, args.pairs)
     pairs = read_pairs(pairs_file)
     network = load_checkpoint(find_checkpoint("checkpoint", args.checkpoint, Path()))
+    if not network.spec.is_float:  # as the accelerator computes: in float32 some roundings differ
+        network = network.double()
     scores = evaluate(brevitas_embedding(network), args.images, pairs, args.flip, network.spec.size)
     print(report(scores, pairs_file.stem, args.flip, args.json))
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from finn_flow import card
 from finn_flow.config import load_config
 from finn_flow.console import Console
 from finn_flow.evaluate import HOST, accelerator_embedding, main
@@ -85,6 +87,24 @@ def test_the_command(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(options) == 2
     message = "error: pairs = None: missing; give pairs.txt (a .bin holds its pairs itself)\n"
     assert capsys.readouterr().err == message
+
+
+def test_the_card_has_the_accelerators_scores(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_checkpoint(random_network(small_spec(32), seed=6).float(), place / "float.safetensors")
+    given = ["--config", str(place / "toy.json"), "--images", str(place / "faces")]
+    given += ["--pairs", str(place / "pairs.txt")]
+    assert main([*given, "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert card.main([*given, "--weights", str(place / "float.safetensors")]) == 0
+    assert capsys.readouterr().out == f"{place / 'toy.md'}\n"
+    text = (place / "toy.md").read_text()
+    accuracy = f"{scores['accuracy']:.2%} ± {scores['std']:.2%} |"
+    assert re.search(rf"\| LFW, 20 pairs: accuracy \| [\d.]+% ± [\d.]+% \| {accuracy}\n", text)
+    assert "cosine to the float embedding" not in text
+
+    faces = ["--faces", str(place / "faces")]
+    assert card.main([*given, "--weights", str(place / "float.safetensors"), *faces]) == 0
+    assert "unseen training faces | 1 | " in (place / "toy.md").read_text()
 
 
 def test_a_build_must_be_there(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
