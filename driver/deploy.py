@@ -44,7 +44,7 @@ class Stream:
     @property
     def beats(self) -> int:
         """Transfers on the stream per frame."""
-        return -(-8 * self.frame_bytes // self.bits)
+        return 8 * self.frame_bytes // self.bits
 
 
 @dataclass(frozen=True)
@@ -170,4 +170,8 @@ def _deployment(folder: Path, manifest: dict[str, Any]) -> Deployment:
 
 
 def _stream(fields: dict[str, Any], item: int) -> Stream:
-    return Stream(tuple(fields["shape"][1:]), str(fields["datatype"]), int(fields["stream_bits"]), item)
+    stream = Stream(tuple(fields["shape"][1:]), str(fields["datatype"]), int(fields["stream_bits"]), item)
+    if stream.bits < 8 or 8 * stream.frame_bytes % stream.bits:
+        # The next frame would begin in mid-beat, and the DMA has no way to send a part of one.
+        raise ValueError(f"a frame of {stream.frame_bytes} bytes is not whole beats of {stream.bits} bits")
+    return stream

@@ -39,12 +39,17 @@ class DmaStream:
 
 
 def input_stream(model: ModelWrapper, interval: int) -> DmaStream:
-    """The narrowest stream of a power of two >= 32 bits that brings a frame in `interval` cycles."""
+    """The narrowest stream of a power of two >= 32 bits that brings a frame in `interval` cycles.
+
+    Raises ValueError if a frame is not whole beats. A configuration's are: its side is a multiple of 16.
+    """
     frame = math.prod(model.get_tensor_shape(model.graph.input[0].name)) * 8
     bits = DMA_BITS
+    if frame % bits:
+        raise ValueError(f"a frame of {frame // 8} bytes is not whole beats of {bits // 8}; pad it to them")
     while frame % (2 * bits) == 0 and frame // bits > interval:
         bits *= 2
-    return DmaStream(bits, -(-frame // bits))
+    return DmaStream(bits, frame // bits)
 
 
 def output_stream(model: ModelWrapper) -> DmaStream:

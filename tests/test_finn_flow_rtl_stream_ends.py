@@ -93,8 +93,10 @@ def test_a_reset_in_mid_frame_leaves_nothing(simulation: Simulation) -> None:
     [
         ("stream_in", {"IN_BITS": 12}, "stream_in: IN_BITS = 12 must be a multiple of 8"),
         ("stream_in", {"BEATS": 0}, "stream_in: BEATS = 0 must be at least 1"),
+        ("stream_in", {"BEATS": 10}, "stream_in: BEATS = 10 of 32 bits are not whole words of 24"),
         ("stream_out", {"ACC_BITS": 33}, "stream_out: ACC_BITS = 33 must be at most 32"),
         ("stream_out", {"OUT_BITS": 48}, "stream_out: OUT_BITS = 48 must be a multiple of 32"),
+        ("stream_out", {"PE": 3}, "stream_out: BEATS = 128 of 32 bits are not whole words of 96"),
     ],
 )
 def test_wrong_parameters_stop_elaboration(

@@ -1,7 +1,8 @@
 // Where the accelerator takes its frames from a DMA: IN_BITS of packed bytes a beat -> words of OUT_BITS.
 //
-// A frame has BEATS beats. TLAST ends a batch, so that only the last beat of a frame may carry it; whether it does
-// goes out on m_last, one word a frame, for stream_out to end the output's batch with. TKEEP is full by contract.
+// A frame has BEATS beats and is whole words, so that none holds parts of two frames. TLAST ends a batch: only the
+// last beat of a frame may carry it; whether it does goes out on m_last, one word a frame, for stream_out to end the
+// output's batch with. TKEEP is full by contract.
 // II: BEATS cycles a frame, or its number of words where those are more.
 module stream_in #(
     parameter int unsigned IN_BITS  = 32,
@@ -30,6 +31,10 @@ module stream_in #(
   end
   if (BEATS < 1) begin : check_beats
     $fatal(1, "stream_in: BEATS = %0d must be at least 1", BEATS);
+  end
+  // Else the rest of a frame would be taken for the beginning of the next.
+  if (BEATS * IN_BITS % OUT_BITS != 0) begin : check_frame
+    $fatal(1, "stream_in: BEATS = %0d of %0d bits are not whole words of %0d", BEATS, IN_BITS, OUT_BITS);
   end
 
   localparam int unsigned COUNT_BITS = BEATS > 1 ? $clog2(BEATS) : 1;

@@ -32,6 +32,9 @@ module stream_out #(
   if (OUT_BITS % 32 != 0 || OUT_BITS == 0) begin : check_out_bits
     $fatal(1, "stream_out: OUT_BITS = %0d must be a multiple of 32", OUT_BITS);
   end
+  if (BEATS < 1 || BEATS * OUT_BITS % (32 * PE) != 0) begin : check_frame
+    $fatal(1, "stream_out: BEATS = %0d of %0d bits are not whole words of %0d", BEATS, OUT_BITS, 32 * PE);
+  end
 
   localparam int unsigned COUNT_BITS = BEATS > 1 ? $clog2(BEATS) : 1;
   typedef logic [COUNT_BITS-1:0] count_t;

@@ -105,6 +105,14 @@ def pickled_vectors(deploy: Path) -> None:
             "{d}/manifest.json: bitfile 'other.bit' is not among its files; package the build again",
         ),
         (
+            having(output={"shape": [1, 3], "datatype": "INT20", "stream_bits": 64}),
+            "{d}/manifest.json: a frame of 12 bytes is not whole beats of 64 bits; package the build again",
+        ),
+        (
+            having(output={"shape": [1, 16], "datatype": "INT20", "stream_bits": 0}),
+            "{d}/manifest.json: a frame of 64 bytes is not whole beats of 0 bits; package the build again",
+        ),
+        (
             short_vectors,
             "{d}/manifest.json: host.npz has (3,) and (3,), not 16 numbers each; package the build again",
         ),
