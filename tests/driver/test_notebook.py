@@ -9,6 +9,8 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,10 +68,20 @@ def test_it_is_committed_without_outputs() -> None:
     assert notebook["metadata"]["kernelspec"]["name"] == "python3"
 
 
-def test_pynq_finds_it_by_its_entry_point() -> None:
-    pyproject = (ROOT / "driver" / "pyproject.toml").read_text()
-    assert '[project.entry-points."pynq.notebooks"]\nqmobilefacenet = "driver.notebooks"\n' in pyproject
-    assert NOTEBOOK.parent == ROOT / "driver" / "notebooks"
+def test_pynq_delivers_it_from_the_wheel_by_its_entry_point(tmp_path: Path) -> None:
+    (wheel,) = (tiny_deploy() / "driver").glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
+    tool = Path(sys.executable).with_name("pynq-get-notebooks")
+    subprocess.run(
+        [tool, "--ignore-overlays", "--quiet", "--path", tmp_path / "got", "qmobilefacenet"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "installed")},
+        check=True,
+        capture_output=True,
+    )
+    (delivered,) = (tmp_path / "got" / "qmobilefacenet").iterdir()
+    assert delivered.name == NOTEBOOK.name
+    assert delivered.read_bytes() == NOTEBOOK.read_bytes()
 
 
 def test_every_figure_is_there_and_no_other(cells: dict[str, dict[str, Any]]) -> None:
