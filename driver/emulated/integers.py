@@ -8,6 +8,7 @@ its pipes. Unlike hardware it takes every frame that is offered, whether or not 
 from __future__ import annotations
 
 import collections
+import contextlib
 import json
 import os
 import struct
@@ -33,8 +34,13 @@ class IntegerFabric:
     def __init__(self, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
         self._command, self._folder, self._environment = list(command), folder, dict(environment)
         self._worker: subprocess.Popen[bytes] | None = None
+        self._asked = False  # a request is under way
 
     def program(self) -> None:
+        if self._worker is not None and (self._asked or self._worker.poll() is not None):
+            # It died, or an interrupt came before its answer, which the next request would take for its own.
+            self._worker.kill()
+            self.close()
         if self._worker is None:
             self._start()
         self._input = bytearray()
@@ -85,6 +91,7 @@ class IntegerFabric:
         worker = self._worker
         if worker is None or worker.stdin is None or worker.stdout is None:
             raise EmulationError("the fabric is not programmed")
+        self._asked = True
         try:
             worker.stdin.write(COUNT.pack(count) + frames)
             worker.stdin.flush()
@@ -94,6 +101,7 @@ class IntegerFabric:
         answer = worker.stdout.read(expected)
         if len(answer) != expected:
             raise EmulationError(f"the integer executor ended, exit code {worker.wait()}")
+        self._asked = False
         return np.frombuffer(answer, np.uint8).reshape(count, -1)
 
     def _start(self) -> None:
@@ -104,6 +112,7 @@ class IntegerFabric:
                 stdout=subprocess.PIPE,
                 cwd=self._folder,
                 env={**os.environ, **self._environment},
+                start_new_session=True,  # Ctrl-C, and Jupyter's interrupt, are for the host's program alone
             )
         except OSError as error:
             rule = "it is that of the environment which built the network"
@@ -114,7 +123,7 @@ class IntegerFabric:
             raise EmulationError(f"the integer executor ended, exit code {worker.wait()}")
         sizes = json.loads(greeting)
         self._frame_bytes, self._result_bytes = sizes["frame_bytes"], sizes["result_bytes"]
-        self._worker = worker
+        self._worker, self._asked = worker, False
         self._end = weakref.finalize(self, _end, worker)
 
 
@@ -122,5 +131,8 @@ def _end(worker: subprocess.Popen[bytes]) -> None:
     """The worker ends with its input."""
     for pipe in (worker.stdin, worker.stdout):
         if pipe is not None:
-            pipe.close()
+            with contextlib.suppress(
+                BrokenPipeError
+            ):  # of a worker that is dead, with some of its input unread
+                pipe.close()
     worker.wait()

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pynq
@@ -318,14 +319,40 @@ def test_a_worker_that_does_not_start(deploy: Path, tmp_path: Path, command: lis
         FaceAccelerator(folder, device)
 
 
-def test_a_worker_that_dies(deploy: Path) -> None:
+def test_a_worker_that_dies_is_named_and_started_again(deploy: Path) -> None:
+    faces, expected = samples(deploy)
     device = EmulatedDevice(deploy, "integers")
     with FaceAccelerator(deploy, device) as accelerator:
         os.kill(device.fabric._worker.pid, signal.SIGKILL)
         device.fabric._worker.wait()
         with pytest.raises(EmulationError, match=r"^the integer executor ended, exit code -9$"):
-            accelerator.execute(samples(deploy)[0])
+            accelerator.execute(faces[:1])
+        assert np.array_equal(accelerator.execute(faces[1:3]), expected[1:3])
     assert device.memory.buffers == 0
+
+
+def test_an_answer_that_nobody_waited_for_is_not_taken_for_the_next(deploy: Path) -> None:
+    faces, expected = samples(deploy)
+    device = EmulatedDevice(deploy, "integers")
+    with FaceAccelerator(deploy, device) as accelerator:
+        worker = device.fabric._worker
+        assert (
+            os.getpgid(worker.pid) == worker.pid
+        )  # so that an interrupt from the terminal does not reach it
+        worker.stdout = Interrupted(worker.stdout)
+        with pytest.raises(KeyboardInterrupt):
+            accelerator.execute(faces[:2])
+        assert np.array_equal(accelerator.execute(faces[2:4]), expected[2:4])
+
+
+class Interrupted:
+    """A pipe that is read from when Ctrl-C is pressed."""
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self.close = pipe.close
+
+    def read(self, size: int) -> bytes:
+        raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize(("fabric", "words"), FABRICS.items())
