@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 CONVERTER, FIFO = "StreamingDataWidthConverter", "StreamingFIFO"
 INSERTED_OPS = (CONVERTER, FIFO)
 
+HLS_WRAPPER = "_hls.v"  # end of the file's name that brings Vitis HLS's Verilog of a layer into the netlist
+
 # Where an op is, if not in FINN.
 GENERIC_DOMAINS = dict.fromkeys(("Requant", "WindowGenerator"), "finn_flow.ops")
 
@@ -94,6 +96,16 @@ def base_op(op_type: str) -> str:
     ('MVAU', 'VVAU', 'Requant', 'FMPadding')
     """
     return re.sub("(_sv|_int)?_(rtl|hls)$", "", op_type)
+
+
+def is_hls(node: NodeProto) -> bool:
+    """Whether SpecializeLayers made a layer HLS."""
+    return bool(node.op_type.endswith("_hls"))
+
+
+def module_name(node: NodeProto) -> str:
+    """The Verilog module of a specialised layer, with our ports; Vitis HLS's own is called as the layer."""
+    return f"{node.name}{HLS_WRAPPER.removesuffix('.v')}" if is_hls(node) else str(node.name)
 
 
 def layer_instance(node: NodeProto, backend: str = "rtl") -> HWCustomOp:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from qonnx.core.modelwrapper import ModelWrapper
@@ -9,6 +10,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from finn_flow.backends import FIFO, base_op, layer_instance
 from finn_flow.boards import Board
 from finn_flow.finn_counts import finn_counts
+from finn_flow.hls.vitis import Synthesis
 from finn_flow.performance import layer_cycles, network_performance
 from finn_flow.resources import layer_resources
 from finn_flow.synthesis.layers import extrapolation_rows, synthesised_resources
@@ -22,6 +24,8 @@ NOTES: dict[Method, str] = {
     "A LUT counts as one however few inputs it has: Vivado packs small ones in pairs.",
 }
 
+HLS_NOTE = "Of HLS layers: what Vitis HLS's reports say, and the memories of their parameters."
+
 
 def estimate_network(
     folded: ModelWrapper,
@@ -29,17 +33,21 @@ def estimate_network(
     board: Board,
     method: Method = "analytic",
     progress: Progress = silent,
+    made: Mapping[str, Synthesis] | None = None,
 ) -> dict[str, Any]:
     """`performance` under FINN's keys; `layers`: per node cycles, resources, FINN's estimate and counts.
 
-    folded: the graph after `fold`; built: the same specialised, with FIFOs, whose resources are in `fifos`.
+    folded: the graph after `fold`; built: the same specialised, with FIFOs, whose resources are in `fifos`;
+    made: the layers that Vitis HLS made, which come from its reports.
     `extrapolated`: layers that were too large to synthesise, with the measured errors.
     """
-    cycles = layer_cycles(folded)
+    made = made or {}
+    cycles = {name: max(count, _interval(made, name)) for name, count in layer_cycles(folded).items()}
     if method == "yosys":
         resources, extrapolated = synthesised_resources(built, board, progress)
     else:
         resources, extrapolated = layer_resources(built, board), {}
+    resources |= {name: result.resources for name, result in made.items()}
     layers = {
         node.name: {
             "cycles": cycles[node.name],
@@ -59,8 +67,14 @@ def estimate_network(
         },
         "extrapolated": extrapolation_rows(extrapolated),
         "method": method,
-        "resource_note": " ".join([NOTES[method], *_sentences(extrapolation_rows(extrapolated))]),
+        "resource_note": " ".join(
+            [NOTES[method], *_sentences(extrapolation_rows(extrapolated)), *([HLS_NOTE] if made else [])]
+        ),
     }
+
+
+def _interval(made: Mapping[str, Synthesis], layer: str) -> int:
+    return (made[layer].interval or 0) if layer in made else 0
 
 
 def _sentences(rows: list[dict[str, Any]]) -> list[str]:

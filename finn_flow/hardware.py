@@ -8,18 +8,28 @@ from pathlib import Path
 
 from qonnx.core.modelwrapper import ModelWrapper
 
-from finn_flow.backends import FIFO, base_op, layer_instance
+from finn_flow.backends import FIFO, base_op, is_hls, layer_instance
+from finn_flow.hls.verilog import streamer_modules, write_hls_layer
 from finn_flow.netlist import CORE, MODULES, TOP, accelerator, dataflow
 from finn_flow.ops.rtl_layer import RTL
 
 
-def write_layers(model: ModelWrapper, folder: Path, advance: Callable[[int], None]) -> list[Path]:
-    """Write a file for every layer that is no FIFO, its memories, and the modules they need; the sources."""
+def write_layers(
+    model: ModelWrapper, folder: Path, advance: Callable[[int], None], made: Path | None = None
+) -> list[Path]:
+    """Write a file for every layer that is no FIFO, its memories, and the modules they need; the sources.
+
+    made: the folder of the step `hls`, where layers are HLS.
+    """
     modules: dict[str, Path] = {}
     layers: list[Path] = []
     for node in model.graph.node:
         layer = layer_instance(node)
-        if base_op(node.op_type) != FIFO:
+        if is_hls(node):
+            assert made is not None, node.name
+            modules.update((path.name, path) for path in streamer_modules())
+            layers += write_hls_layer(node, made, folder)
+        elif base_op(node.op_type) != FIFO:
             modules.update((path.name, path) for path in layer.modules())
             layers.append(layer.write_hdl(model, folder)[0])
         advance(1)

@@ -4,7 +4,7 @@
 and last layer as s_axis_0 and m_axis_0. `accelerator` puts it between a DMA's streams: packed INT8 pixels
 (NHWC) in, int32 accumulators out, TLAST at the end of a batch. Verilog, not SystemVerilog, since Vivado's
 block designs take no other module; the layers are instances of the modules of their own files
-(`finn_flow.ops.rtl_layer`).
+(`finn_flow.ops.rtl_layer`, `finn_flow.hls.verilog`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 
-from finn_flow.backends import FIFO, base_op, layer_instance
+from finn_flow.backends import FIFO, base_op, layer_instance, module_name
 from finn_flow.graph import Graph
 from finn_flow.ops.verilog import Pins, instance, module, padded
 
@@ -119,7 +119,7 @@ def _layer(graph: Graph, node: NodeProto, layer: RtlLayer) -> list[str]:
                 fill = f"{wire}_spare"
                 wires.append(f"  wire [{spare - 1}:0] {fill};")
             pins[f"{port}_tdata"] = f"{{{fill}, {wire}_tdata}}"
-    return [*wires, instance(node.name, node.name, pins)]
+    return [*wires, instance(module_name(node), node.name, pins)]
 
 
 def accelerator(model: ModelWrapper, interval: int) -> str:

@@ -29,6 +29,7 @@ from finn_flow.artifacts import (
 )
 from finn_flow.config import BuildConfig
 from finn_flow.console import Console
+from finn_flow.hls.vitis import find_tool
 from finn_flow.stamp import ENGINE_FILES, STAMP, TIMES, Inputs, Stamp, plain, read_stamp
 from finn_flow.step import Step, StepContext, StepSkipped
 from model.errors import UserError
@@ -194,6 +195,7 @@ def _input_files(config: BuildConfig, images: Path | None) -> dict[str, Path | N
         "folding": config.folding_file,
         "fifos": config.fifo_file,
         "images": images,
+        "vitis_hls": find_tool(),
         "vivado": Path(program).absolute() if (program := shutil.which("vivado")) else None,
     }
 

@@ -7,27 +7,32 @@ from pathlib import Path
 from typing import Any
 
 from finn_flow.artifacts import write_json
-from finn_flow.step import StepContext
+from finn_flow.step import StepContext, StepSkipped
 
-MODEL = "model.onnx"
+MODEL, HLS = "model.onnx", "hls.json"
 
 
 def rtl(ctx: StepContext, out: Path) -> None:
     """Folded layers -> a Verilog file each, with their memories, and the modules they need."""
     from qonnx.core.modelwrapper import ModelWrapper
 
-    from finn_flow.backends import hls_layers
+    from finn_flow.backends import is_hls
     from finn_flow.hardware import write_layers
-    from finn_flow.hls.vitis import need_no_synthesis
+    from finn_flow.hls.verilog import write_synthesis
     from finn_flow.passes.specialize_layers import SpecializeLayers
     from finn_flow.simulate import write_sources
 
     model = ModelWrapper(str(ctx.path("fold", MODEL)))
-    need_no_synthesis(hls_layers(model, ctx.config.backend))
+    synthesis = ctx.result_of("hls")
+    if synthesis["layers"] and not synthesis["synthesised"]:
+        layers = ", ".join(synthesis["layers"])
+        raise StepSkipped(f"as Vitis HLS is not on the PATH, which makes RTL of {layers}")
     model = model.transform(SpecializeLayers(ctx.config.backend))
     model.save(str(out / MODEL))
     with ctx.progress("Writing layers", len(model.graph.node)) as advance:
-        write_sources(write_layers(model, out, advance), out)
+        write_sources(write_layers(model, out, advance, ctx.path("hls")), out)
+    slowest = write_synthesis(filter(is_hls, model.graph.node), ctx.path("hls"), out / HLS)
+    ctx.result({"max_cycles": max(slowest, int(ctx.result_of("fold")["max_cycles"]))})
 
 
 def fifos(ctx: StepContext, out: Path) -> None:
@@ -49,7 +54,7 @@ def fifos(ctx: StepContext, out: Path) -> None:
     if file is not None:
         depths = load_depths(file, tensors)
     else:
-        study = _study(ctx, model, layers, interval)
+        study = _study(ctx, model, layers, int(ctx.result_of("rtl")["max_cycles"]))
         depths = {tensors[name]: depth for name, depth in study["depths"].items()}
     model = ModelWrapper(str(layers / MODEL)).transform(InsertFifos(depths))
     model.save(str(out / MODEL))
@@ -107,7 +112,7 @@ def rtlsim(ctx: StepContext, out: Path) -> None:
     from verification.accelerator import Accelerator
 
     layers, netlist = ctx.path("rtl"), ctx.path("fifos")
-    estimated = int(ctx.result_of("fold")["max_cycles"])
+    estimated = int(ctx.result_of("rtl")["max_cycles"])
     frames, period = ctx.config.verify.rtlsim_frames, ctx.config.device.clk_period_ns
     pixels = int8_frames(frames, ctx.file("images"), ctx.config.network.input_size)
     library = build_accelerator(read_sources(layers), read_sources(netlist), progress=ctx.progress)

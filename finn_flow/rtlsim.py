@@ -35,9 +35,10 @@ def simulate_layer(build: Path, name: str, pixels: NDArray[np.int8], trace: Path
     """
     from qonnx.core.modelwrapper import ModelWrapper
 
-    from finn_flow.backends import layer_instance
+    from finn_flow.backends import is_hls, layer_instance, module_name
     from finn_flow.fifo_sizing import close
     from finn_flow.performance import instance_cycles
+    from finn_flow.simulate import read_sources, waivers
     from verification.layer import Layer
     from verification.verilator.build import Design
     from verification.verilator.build import build as build_library
@@ -49,7 +50,10 @@ def simulate_layer(build: Path, name: str, pixels: NDArray[np.int8], trace: Path
         raise UserError("--node", name, similar(name, list(nodes)))
     layer = layer_instance(nodes[name])
     sources = [folder / path.name for path in layer.modules()] + [folder / f"{name}.v"]
-    library = build_library(Design(name, tuple(sources), trace is not None))
+    if is_hls(nodes[name]):
+        files = read_sources(folder)  # Vitis HLS alone knows which of them it consists of
+        sources = [*waivers(files), *files]
+    library = build_library(Design(module_name(nodes[name]), tuple(sources), trace is not None))
     estimated = instance_cycles(layer)
     run = Layer(model, name, layer.stream_widths()).run(library, folder, pixels, estimated, trace)
     interval = run.intervals[-1]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from qonnx.core.modelwrapper import ModelWrapper
 
 import verification
-from finn_flow.backends import layer_instance
+from finn_flow.backends import HLS_WRAPPER, layer_instance
 from finn_flow.frames import frames_to_verify
 from finn_flow.netlist import TOP
 from model.network import PIXEL_OFFSET
@@ -18,6 +18,7 @@ from verification.verilator.build import Design, Progress, build, silent
 
 SIMULATION = Path(verification.__file__).parent / "verilator" / "sv"
 MONITOR, FIFO_MODEL = SIMULATION / "fifo_monitor.sv", SIMULATION / "fifo_model.sv"
+HLS_WAIVERS = SIMULATION / "vitis_hls.vlt"
 SOURCES = "sources.txt"
 
 
@@ -40,7 +41,12 @@ def build_accelerator(
 ) -> Path:
     """The library of an accelerator, its FIFOs watched. study: with FIFO models in the place of the FIFOs."""
     modules = [FIFO_MODEL if study and path.name == "fifo.sv" else path for path in layers]
-    return build(Design(TOP, (*modules, MONITOR, *netlist), trace), progress)
+    return build(Design(TOP, (*waivers(layers), *modules, MONITOR, *netlist), trace), progress)
+
+
+def waivers(layers: Sequence[Path]) -> tuple[Path, ...]:
+    """What Verilator needs first if some of these files are Vitis HLS's."""
+    return (HLS_WAIVERS,) if any(path.name.endswith(HLS_WRAPPER) for path in layers) else ()
 
 
 def frame_caps(model: ModelWrapper) -> dict[str, int]:

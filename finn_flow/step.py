@@ -42,8 +42,8 @@ class Step:
     run: called with its context and the folder to write in.
     writes: the files it leaves there at the least. reads: earlier steps whose outputs it reads.
     config: names of `BuildConfig` attributes it reads, dotted for one inside a section (`verify.frames`).
-    files: input files it reads, out of `checkpoint`, `card`, `driver`, `folding`, `fifos`, `images` and
-    `vivado`.
+    files: input files it reads, out of `checkpoint`, `card`, `driver`, `folding`, `fifos`, `images`,
+    `vitis_hls` and `vivado`.
     into: its folder, if that is not called as the step.
     """
 
@@ -106,7 +106,8 @@ class StepContext:
         return stamp.result
 
     def file(self, name: str) -> Path | None:
-        """An input: file (`checkpoint`, `card`, `folding`, `fifos`), folder (`images`, `driver`) or `vivado`.
+        """An input: file (`checkpoint`, `card`, `folding`, `fifos`), folder (`images`, `driver`) or program
+        (`vitis_hls`, `vivado`).
 
         None if it was not given.
         """

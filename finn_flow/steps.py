@@ -16,7 +16,7 @@ from finn_flow.step import Step, StepContext
 
 MODEL = "model.onnx"
 HOST = "io.npz"
-SOURCES = "sources.txt"
+SOURCES, HLS = "sources.txt", "hls.json"
 
 
 def export(ctx: StepContext, out: Path) -> None:
@@ -60,8 +60,9 @@ def fold(ctx: StepContext, out: Path) -> None:
     """PE and SIMD for every layer, and width converters between neighbours that differ."""
     from qonnx.core.modelwrapper import ModelWrapper
 
-    from finn_flow.backends import layer_backends
+    from finn_flow.backends import hls_layers, layer_backends
     from finn_flow.folding import apply_folding, insert_width_converters, load_folding, save_folding, solve
+    from finn_flow.hls.rules import check_hls_layers
     from finn_flow.passes.fuse_window_padding import FuseWindowPadding
     from finn_flow.performance import network_performance
 
@@ -77,6 +78,7 @@ def fold(ctx: StepContext, out: Path) -> None:
         ctx.say(f"Folding: {folding.proof}")
     save_folding(out / "auto_folding_config.json", folding)
     model = insert_width_converters(apply_folding(model, folding))
+    check_hls_layers(model, hls_layers(model, ctx.config.backend), board)
     model.save(str(out / MODEL))
     performance = network_performance(model, board.clk_period_ns)
     ctx.say(
@@ -107,9 +109,11 @@ def estimate(ctx: StepContext, out: Path) -> None:
     from qonnx.core.modelwrapper import ModelWrapper
 
     from finn_flow.estimate import estimate_network
+    from finn_flow.hls.verilog import synthesised_layers
 
     folded, built = (ModelWrapper(str(ctx.path(step, MODEL))) for step in ("fold", "fifos"))
-    result = estimate_network(folded, built, ctx.config.device, ctx.config.estimate, ctx.progress)
+    made = synthesised_layers(ctx.path("rtl", HLS))
+    result = estimate_network(folded, built, ctx.config.device, ctx.config.estimate, ctx.progress, made)
     write_json(out / "estimate.json", result)
 
 
@@ -152,8 +156,8 @@ STEPS: list[Step] = [
         config=(*_BOARD, "network.input_size", "verify.cppsim_frames"),
         files=("images",),
     ),
-    Step("hls", hls, ("layers.tcl",), reads=("fold",), config=(*_BOARD, "backend")),
-    Step("rtl", rtl, (MODEL, SOURCES), reads=("fold", "hls"), config=("backend",)),
+    Step("hls", hls, ("layers.tcl",), reads=("fold",), config=(*_BOARD, "backend"), files=("vitis_hls",)),
+    Step("rtl", rtl, (MODEL, SOURCES, HLS), reads=("fold", "hls"), config=("backend",)),
     Step(
         "fifos",
         fifos,
@@ -166,7 +170,7 @@ STEPS: list[Step] = [
         "estimate",
         estimate,
         ("estimate.json",),
-        reads=("fold", "fifos"),
+        reads=("fold", "rtl", "fifos"),
         config=(*_BOARD, "estimate"),
     ),
     Step(
@@ -198,7 +202,7 @@ STEPS: list[Step] = [
         "report",
         report,
         ("index.html",),
-        reads=("lower", "fold", "verify", "fifos", "rtlsim", "estimate", "bitstream"),
+        reads=("lower", "fold", "verify", "cppsim", "hls", "fifos", "rtlsim", "estimate", "bitstream"),
         config=(*_NETWORK, *_BOARD, "target_fps", "headroom"),
         files=("images",),
     ),

@@ -19,9 +19,11 @@ from qonnx.core.modelwrapper import ModelWrapper
 from finn_flow.backends import base_op, layer_instance
 from finn_flow.boards import Board
 from finn_flow.graph import attribute
+from finn_flow.hls.rules import check_mem_modes
 from finn_flow.passes.widen_thresholds import WidenThresholds
 from verification.cppsim.check import CppNetwork
 from verification.cppsim.layer import CppLayer, HlsLayer, ParameterMemory, Port, WindowLayer
+from verification.errors import VerificationError
 
 if TYPE_CHECKING:
     from finn.custom_op.fpgadataflow.hwcustomop import HWCustomOp
@@ -52,6 +54,7 @@ def write_layers(
     model: the folded graph after WidenThresholds. WindowGenerator, of which FINN has no HLS code, has no
     files; it is simulated by a model of our RTL.
     """
+    check_mem_modes(model, names)
     layers: list[CppLayer] = []
     for node in model.graph.node:
         if node.name in names:
@@ -66,7 +69,12 @@ def _write(model: ModelWrapper, node: NodeProto, board: Board, folder: Path) -> 
     layer = layer_instance(node, "hls")
     folder.mkdir(parents=True)
     layer.set_nodeattr("code_gen_dir_ipgen", str(folder))
-    layer.code_generation_ipgen(model, board.part, board.clk_period_ns)
+    try:
+        layer.code_generation_ipgen(model, board.part, board.clk_period_ns)
+    except Exception as error:  # FINN raises what it likes where it has no code for a folding
+        raise VerificationError(
+            f"{node.name}: FINN has no HLS code for it: {' '.join(str(error).split())}"
+        ) from error
     for pattern in UNUSED:
         for path in folder.glob(pattern):
             path.unlink()

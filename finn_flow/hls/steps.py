@@ -34,6 +34,7 @@ def cppsim(ctx: StepContext, out: Path) -> None:
         "layers": checked.layers,
         "streams": checked.streams,
         "elements": checked.elements,
+        "compile_seconds": checked.compile_seconds,
         "accumulators_sha256": hashlib.sha256(checked.accumulators.tobytes()).hexdigest(),
     }
     write_json(out / "cppsim.json", result)
@@ -47,16 +48,17 @@ def hls(ctx: StepContext, out: Path) -> None:
 
     from finn_flow.backends import hls_layers
     from finn_flow.hls.generate import write_layers
-    from finn_flow.hls.vitis import find_tool, synthesise, write_script
+    from finn_flow.hls.vitis import synthesise, write_script
     from finn_flow.passes.widen_thresholds import WidenThresholds
 
     model, board = ModelWrapper(str(ctx.path("fold", MODEL))), ctx.config.device
     layers = hls_layers(model, ctx.config.backend)
     write_script(layers, board, out)
-    ctx.result({"layers": layers})
+    program = ctx.file("vitis_hls")
+    ctx.result({"layers": layers, "synthesised": program is not None})
     if not layers:
         return
     with ctx.progress("Writing HLS layers", len(layers)) as advance:
         write_layers(model.transform(WidenThresholds()), layers, board, out, advance)
-    if find_tool() is not None:
-        synthesise(layers, out)
+    if program is not None:
+        synthesise(program, layers, out)

@@ -1,27 +1,43 @@
-"""Vitis HLS: one script for all layers, and its run where the tool is on the PATH."""
+"""Vitis HLS: one script for all layers, its run, and what it leaves of each layer.
+
+MVAU_3/project_MVAU_3/sol1/impl/verilog/    MVAU_3.v, with ports in0_V_TDATA, ..., and what it consists of
+MVAU_3/project_MVAU_3/sol1/syn/report/MVAU_3_csynth.xml    cycles from frame to frame, resources
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 from finn_flow.boards import Board
-from finn_flow.step import StepSkipped
+from finn_flow.resource_counts import Resources
 from verification.cppsim.headers import VARIABLE, finn_hlslib
 from verification.errors import VerificationError
 
 SCRIPT = Path(__file__).with_name("synthesise.tcl")
 LAYERS = "layers.tcl"
 LOG = "vitis_hls.log"
-TOOLS = {"vitis_hls": ["vitis_hls"], "vitis-run": ["vitis-run", "--mode", "hls", "--tcl"]}
+OPTIONS = {"vitis_hls": [], "vitis-run": ["--mode", "hls", "--tcl"]}  # of the program, before the script
+KEYS = {"lut": "LUT", "ff": "FF", "bram18": "BRAM_18K", "uram": "URAM", "dsp": "DSP"}  # ours -> the report's
 
 
-def find_tool() -> list[str] | None:
-    """How to run a Tcl script in Vitis HLS, None without it."""
-    return next((command for tool, command in TOOLS.items() if shutil.which(tool)), None)
+@dataclass(frozen=True)
+class Synthesis:
+    """What the report says. interval: cycles between two calls, None where that depends on the data."""
+
+    interval: int | None
+    resources: Resources
+
+
+def find_tool() -> Path | None:
+    """The program that runs a Tcl script in Vitis HLS, None without it."""
+    return next((Path(found) for tool in OPTIONS if (found := shutil.which(tool))), None)
 
 
 def write_script(layers: Sequence[str], board: Board, folder: Path) -> None:
@@ -31,30 +47,42 @@ def write_script(layers: Sequence[str], board: Board, folder: Path) -> None:
     (folder / LAYERS).write_text(text)
 
 
-def synthesise(layers: Sequence[str], folder: Path) -> None:
-    """Run the script. Raises VerificationError naming the first layer that has no Verilog, and the log."""
-    command = find_tool()
-    assert command is not None
+def synthesise(program: Path, layers: Sequence[str], folder: Path) -> None:
+    """Run the script, which ends at the first error. program: of `find_tool`.
+
+    Raises VerificationError with the layer that failed, the first error of the log, and where that is.
+    """
     environment = {**os.environ, VARIABLE: str(finn_hlslib())}
+    command = [str(program), *OPTIONS[program.name], SCRIPT.name]
     with (folder / LOG).open("w") as log:
-        subprocess.run(
-            [*command, SCRIPT.name], cwd=folder, env=environment, stdout=log, stderr=log, check=False
-        )
-    for layer in layers:
-        if not verilog(layer, folder):
-            kept = shutil.copy(folder / LOG, folder.parent / LOG)  # the step's folder goes when it fails
-            raise VerificationError(f"{layer}: {command[0]} made no Verilog of it; log: {kept}")
-
-
-def verilog(layer: str, folder: Path) -> list[Path]:
-    """What Vitis HLS has made of a layer."""
-    return sorted((folder / layer / f"project_{layer}" / "sol1" / "impl" / "verilog").glob("*.v"))
-
-
-def need_no_synthesis(layers: Sequence[str]) -> None:
-    """Raises StepSkipped where layers are HLS: what comes after their synthesis is not there."""
-    if not layers:
+        code = subprocess.run(
+            command, cwd=folder, env=environment, stdout=log, stderr=log, check=False
+        ).returncode
+    missing = next(
+        (layer for layer in layers if not (verilog_folder(layer, folder) / f"{layer}.v").is_file()), None
+    )
+    if not code and missing is None:
         return
-    if find_tool() is None:
-        raise StepSkipped(f"as Vitis HLS is not on the PATH, which makes RTL of {', '.join(layers)}")
-    raise StepSkipped(f"as the netlist has no place yet for Vitis HLS's Verilog of {', '.join(layers)}")
+    lines = re.findall(r"^ERROR: (.*)", (folder / LOG).read_text(errors="replace"), re.MULTILINE)
+    reason = f"failed: {lines[0]}" if lines else f"ended with {code} and made no Verilog of it"
+    kept = shutil.copy(folder / LOG, folder.parent / LOG)  # the step's folder goes when it fails
+    raise VerificationError(f"{missing or layers[-1]}: {program.name} {reason}; log: {kept}")
+
+
+def verilog_folder(layer: str, folder: Path) -> Path:
+    """Where Vitis HLS exports a layer's Verilog, below the folder of the step `hls`."""
+    return folder / layer / f"project_{layer}" / "sol1" / "impl" / "verilog"
+
+
+def read_report(layer: str, folder: Path) -> Synthesis:
+    """The report of a layer's synthesis. Raises VerificationError if it is not there or says no resources."""
+    path = folder / layer / f"project_{layer}" / "sol1" / "syn" / "report" / f"{layer}_csynth.xml"
+    try:
+        report = ElementTree.parse(path)
+        counts = {
+            ours: int(report.findtext(f"AreaEstimates/Resources/{key}", "")) for ours, key in KEYS.items()
+        }
+    except (OSError, ElementTree.ParseError, ValueError) as error:
+        raise VerificationError(f"{layer}: no report of its synthesis in {path}: {error}") from None
+    interval = report.findtext("PerformanceEstimates/SummaryOfOverallLatency/Interval-max", "")
+    return Synthesis(int(interval) if interval.isdigit() else None, Resources(**counts))

@@ -8,6 +8,7 @@ from typing import Any
 
 from qonnx.core.modelwrapper import ModelWrapper
 
+from finn_flow.backends import is_hls
 from finn_flow.boards import Board
 from finn_flow.resource_counts import Resources
 from finn_flow.synthesis.extrapolate import Extrapolation, extrapolate
@@ -23,9 +24,10 @@ def synthesised_resources(
     extrapolated: dict[str, Extrapolation] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        modules = [layer_module(model, node, folder) for node in model.graph.node]
+        nodes = [node for node in model.graph.node if not is_hls(node)]  # of those, Vitis HLS has reports
+        modules = [layer_module(model, node, folder) for node in nodes]
         outcomes = synthesise(modules, FAMILIES[board.dsp_block], progress)
-        for node, outcome in zip(model.graph.node, outcomes, strict=True):
+        for node, outcome in zip(nodes, outcomes, strict=True):
             if isinstance(outcome, TooLarge):
                 extrapolated[node.name] = extrapolate(model, node, board.dsp_block, folder, progress)
                 outcome = extrapolated[node.name].resources

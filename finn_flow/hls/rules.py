@@ -1,0 +1,42 @@
+"""What a layer's folding may say for the layer to be HLS in our netlist."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from qonnx.core.modelwrapper import ModelWrapper
+
+from finn_flow.backends import base_op, layer_instance
+from finn_flow.boards import Board
+from model.errors import UserError
+
+STREAMED, EMBEDDED = (
+    "internal_decoupled",
+    "internal_embedded",
+)  # FINN's mem_mode: beside the layer, inside of it
+WITH_PARAMETERS = ("MVAU", "VVAU", "Thresholding")  # the other ops' parameters are always inside
+
+
+def check_mem_modes(model: ModelWrapper, names: Collection[str]) -> None:
+    """Raises UserError for the first of the named layers whose parameters come from outside."""
+    for node in model.graph.node:
+        if node.name not in names or base_op(node.op_type) not in WITH_PARAMETERS:
+            continue
+        mode = layer_instance(node, "hls").get_nodeattr("mem_mode")
+        if mode not in (STREAMED, EMBEDDED):
+            rule = f"no such stream enters the accelerator; legal values: {STREAMED}, {EMBEDDED}"
+            raise UserError(f"{node.name}.mem_mode", mode, rule)
+
+
+def check_hls_layers(model: ModelWrapper, names: Collection[str], board: Board) -> None:
+    """Raises UserError as `check_mem_modes`, for a part that is not Xilinx's, and for streamed UltraRAMs."""
+    if names and not board.part.startswith("xc"):
+        raise UserError("backend", "hls", f"Vitis HLS has no part {board.part}; use rtl on this board")
+    check_mem_modes(model, names)
+    for node in model.graph.node:
+        if node.name not in names or base_op(node.op_type) not in WITH_PARAMETERS:
+            continue
+        layer = layer_instance(node, "hls")
+        if layer.get_nodeattr("mem_mode") == STREAMED and layer.get_nodeattr("ram_style") == "ultra":
+            rule = "an UltraRAM cannot be initialised; legal values: auto, block, distributed"
+            raise UserError(f"{node.name}.ram_style", "ultra", rule)
