@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from finn_flow.frames import NamedFaces, faces_to_show
 from finn_flow.graph import Graph, attribute
 from finn_flow.report import (
     Bypass,
+    CppSimulation,
     Edge,
     Face,
     Fifo,
@@ -34,10 +36,8 @@ from model.spec import NetworkSpec
 from verification.executor import Executor
 from verification.executor.embed import embedder
 
-NOT_RUN = {
-    "C++ simulation": "Only the RTL of the layers is generated and simulated.",
-    "a device": "No board has run the accelerator.",
-}
+NOT_RUN = {"a device": "No board has run the accelerator."}
+NO_CPPSIM = {"C++ simulation": "Only the RTL of the layers is generated and simulated."}
 NO_BITSTREAM = {"bitstream": "Resources and the clock are not confirmed by any implementation."}
 FACES_NOTE = "Cosine similarity of the embeddings made of the integers that the accelerator computes."
 ACCUMULATOR_BYTES = 4  # of each number that leaves the accelerator
@@ -53,6 +53,7 @@ def collect(ctx: StepContext, model_file: str, host_file: str) -> ReportData:
     shown = faces_to_show(ctx.file("images"), spec.size)
     target = ctx.config.target_fps
     bitstream = Bitstream(**_read(ctx, "bitstream", RESULT))
+    cppsim = _cppsim(ctx)
     return ReportData(
         name=ctx.name,
         board=ctx.config.device,
@@ -71,10 +72,16 @@ def collect(ctx: StepContext, model_file: str, host_file: str) -> ReportData:
         simulation=_simulation(ctx, model_file),
         bitstream=bitstream,
         seconds=ctx.seconds(),
-        not_run=NOT_RUN if bitstream.status == "built" else NOT_RUN | NO_BITSTREAM,
+        not_run={
+            **({} if cppsim else NO_CPPSIM),
+            **NOT_RUN,
+            **({} if bitstream.status == "built" else NO_BITSTREAM),
+        },
         faces=tuple(Face(name, image) for name, image in zip(shown.names, shown.images, strict=True)),
         similarity=_similarity(model, dict(np.load(ctx.path("lower", host_file))), shown),
         faces_note=FACES_NOTE,
+        cppsim=cppsim,
+        hls_layers=tuple(ctx.result_of("hls")["layers"]),
         fifos=sum((Resources(**f["resources"]) for f in estimate["fifos"].values()), Resources()),
     )
 
@@ -131,6 +138,12 @@ def _edges(model: ModelWrapper) -> Iterator[Edge]:
                     datatype=model.get_tensor_datatype(tensor).name,
                     width=int(instance.get_outstream_width(index)),
                 )
+
+
+def _cppsim(ctx: StepContext) -> CppSimulation | None:
+    result = _read(ctx, "cppsim", "cppsim.json")
+    fields = [field.name for field in dataclasses.fields(CppSimulation)]
+    return CppSimulation(**{name: result[name] for name in fields}) if result["frames"] else None
 
 
 def _simulation(ctx: StepContext, model_file: str) -> Simulation:

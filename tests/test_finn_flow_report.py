@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from finn_flow.report import PAGE, Face, ReportData, write_report
+from finn_flow.report import PAGE, CppSimulation, Face, ReportData, write_report
 from finn_flow.report.finn_json import json_files
 from finn_flow.report.page import render
 from tests.test_finn_flow_report_data import BITSTREAM, BOARD, Net, build, faces, network, simulation
@@ -200,6 +200,16 @@ def test_a_bitstream_is_held_against_the_estimate() -> None:
     assert ["at most, by the worst slack of 2.000 ns", "125 MHz"] in page.cells
     assert ["frames a second at that clock", "93,633"] in page.cells
     assert "Vivado 2023.1. The device holds an AXI DMA and its connections" in page.text
+
+
+def test_the_simulation_of_cpp_and_the_layers_that_are_hls_are_told() -> None:
+    compared = CppSimulation(layers=34, streams=40, frames=8, elements=2_000_000, compile_seconds=61.5)
+    page = page_of(build(cppsim=compared, hls_layers=("VVAU_0", "MVAU_7")))
+    assert ["34", "40", "8", "2,000,000", "61.5", "all equal"] in page.cells
+    assert "Made by Vitis HLS: VVAU_0, MVAU_7. All other layers are our SystemVerilog." in page.text
+    plain = page_of(build())
+    assert "Vitis HLS" not in plain.text
+    assert ["34", "40"] not in [row[:2] for row in plain.cells]
 
 
 def test_one_frame_is_one_frame() -> None:

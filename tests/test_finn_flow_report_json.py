@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from finn_flow.report import CppSimulation
 from finn_flow.report.finn_json import json_files
 from tests.test_finn_flow_report_data import BITSTREAM, Net, build, faces
 
@@ -108,6 +109,12 @@ def test_verification_says_what_was_equal_to_what(files: dict[str, Any]) -> None
     fold = {"step": "fold", "tensors": 19, "frames": 32, "elements": 1_000_000, "seconds": 2.5, "equal": True}
     assert files["verification.json"]["reference"] == "Brevitas in float64"
     assert files["verification.json"]["steps"][1] == fold
+    assert files["verification.json"]["cppsim"] is None
+    compared = CppSimulation(layers=34, streams=40, frames=8, elements=2_000_000, compile_seconds=61.5)
+    told = json_files(build(cppsim=compared, hls_layers=("MVAU_7",)))
+    cppsim = {"layers": 34, "streams": 40, "frames": 8, "elements": 2_000_000, "compile_seconds": 61.5}
+    assert told["verification.json"]["cppsim"] == cppsim
+    assert told["summary.json"]["hls_layers"] == ["MVAU_7"]
 
 
 def test_summary(files: dict[str, Any]) -> None:

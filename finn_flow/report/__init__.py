@@ -6,6 +6,7 @@ It is given plain data and knows neither FINN nor ONNX graphs: whoever holds the
 from __future__ import annotations
 
 from finn_flow.report.data import (
+    CppSimulation,
     Edge,
     Face,
     Footprint,
@@ -20,6 +21,7 @@ from finn_flow.report.write import PAGE, write_report
 __all__ = [
     "PAGE",
     "Bypass",
+    "CppSimulation",
     "Edge",
     "Face",
     "Fifo",

@@ -99,6 +99,20 @@ class Verification:
     seconds: float
 
 
+@dataclass(frozen=True)
+class CppSimulation:
+    """The C++ of the HLS twin of all layers gave the executor's integers.
+
+    streams: compared; elements: over all of them and frames; compile_seconds: none where it was in the cache.
+    """
+
+    layers: int
+    streams: int
+    frames: int
+    elements: int
+    compile_seconds: float
+
+
 @dataclass(frozen=True, eq=False)
 class Face:
     """A picture that was embedded. thumbnail: uint8 (H, W, 3)."""
@@ -138,6 +152,7 @@ class ReportData:
     it is, empty for one that was given.
     headroom: share of each resource that the accelerator may use.
     fifos: what all FIFOs cost together. resource_note: a sentence on what the resource numbers are.
+    cppsim: None where it was not run. hls_layers: made by Vitis HLS.
     verification: what was compared, and reference: with what.
     seconds: of each step that ran. not_run: step -> a sentence on what that leaves unknown.
     similarity: cosine, (N, N) for N faces; faces_note: a sentence on whose embeddings.
@@ -167,6 +182,8 @@ class ReportData:
     similarity: NDArray[np.float64]
     faces_note: str
     fifos: Resources = NO_RESOURCES
+    cppsim: CppSimulation | None = None
+    hls_layers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [layer.name for layer in self.layers]

@@ -25,6 +25,7 @@ def json_files(data: ReportData) -> dict[str, Any]:
         "verification.json": {
             "reference": data.reference,
             "steps": [{**asdict(row), "equal": True} for row in data.verification],
+            "cppsim": asdict(data.cppsim) if data.cppsim else None,
         },
         "summary.json": _summary(data),
         **_post_synthesis(data),
@@ -66,6 +67,7 @@ def _summary(data: ReportData) -> dict[str, Any]:
         "weight_bits": data.weight_bits,
         "verified": [row.step for row in data.verification],
         "bitstream": asdict(data.bitstream),
+        "hls_layers": list(data.hls_layers),
         "seconds": dict(data.seconds),
         "not_run": dict(data.not_run),
         "faces": [face.label for face in data.faces],

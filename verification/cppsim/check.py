@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +24,9 @@ BATCH = 2  # frames whose streams are held at a time
 
 @dataclass(frozen=True)
 class Checked:
-    """What was found equal. accumulators: of the last layer, (frames, ...)."""
+    """What was found equal. compile_seconds: until the program was there; accumulators: (frames, ...)."""
 
+    compile_seconds: float
     layers: int
     streams: int
     elements: int
@@ -54,7 +56,9 @@ class CppNetwork:
         CompileError, CppsimError.
         """
         program = Program(self.layers)
+        started = time.monotonic()
         executable = build_program(program, progress)
+        compiled = round(time.monotonic() - started, 3)
         with progress("Simulating C++, frames", len(pixels)) as advance:
             parts = [
                 self._compare(program, executable, pixels[i : i + BATCH], advance)
@@ -62,7 +66,7 @@ class CppNetwork:
             ]
         accumulators = np.concatenate([values for _, values in parts])
         elements = sum(count for count, _ in parts)
-        return Checked(len(self.layers), len(self.orders), elements, accumulators)
+        return Checked(compiled, len(self.layers), len(self.orders), elements, accumulators)
 
     def check_layer(self, name: str, pixels: NDArray) -> int:
         """One layer alone, fed with the executor's integers; how many of its own were equal."""
