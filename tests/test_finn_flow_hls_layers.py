@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,14 +15,16 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from finn_flow.backends import base_op
 from finn_flow.boards import find_board
-from finn_flow.folding.converters import insert_width_converters
+from finn_flow.folding import apply_folding, insert_width_converters, load_folding
 from finn_flow.graph import attribute
 from finn_flow.hls.generate import cpp_network, write_layers
 from finn_flow.passes.fuse_window_padding import FuseWindowPadding
 from finn_flow.passes.widen_thresholds import WidenThresholds
+from model.errors import UserError
 from tests.cppsim_env import use_sibling_hlslib
 from tests.hw_graphs import HardwareGraph
 from tests.test_verification_executor_elementwise import SHAPE, requant
+from verification.errors import VerificationError
 from verification.executor import Executor
 
 use_sibling_hlslib()
@@ -86,6 +91,72 @@ def test_requant_is_exact_for_every_input(tmp_path: Path, input_type: str, outpu
     values = low + np.arange(43 * 6) % 256  # every value, and two of them again
     frames = np.repeat(values, 4).reshape(43, *SHAPE[1:])
     assert network.check_layer("Requant_0", frames) == frames.size
+
+
+def with_memories(folder: Path, entries: dict[str, dict[str, Any]]) -> ModelWrapper:
+    """Two stages of MVAU and Thresholding, folded as a file says that has these entries."""
+    graph = HardwareGraph(3, 4, "INT4").mvau(6, 4).thresholding(4).mvau(4, 4).thresholding(2).model()
+    folding = {
+        **{"MVAU_0": {"PE": 2, "SIMD": 2}, "Thresholding_0": {"PE": 2}},
+        **{"MVAU_1": {"PE": 1, "SIMD": 2}, "Thresholding_1": {"PE": 1}},
+    }
+    file = folder / "folding.json"
+    layers = {name: {**values, **entries.get(name, {})} for name, values in folding.items()}
+    file.write_text(json.dumps({"Defaults": entries.get("Defaults", {}), **layers}))
+    return insert_width_converters(apply_folding(graph, load_folding(file, graph)))
+
+
+def test_memory_modes_and_styles_of_the_folding_file_are_in_the_code(tmp_path: Path) -> None:
+    embedded, streamed = {"mem_mode": "internal_embedded"}, {"mem_mode": "internal_decoupled"}
+    entries = {
+        "MVAU_0": embedded,
+        "MVAU_1": {**streamed, "ram_style": "block"},
+        "Thresholding_0": {**embedded, "ram_style": "block"},
+        "Thresholding_1": {**streamed, "ram_style": "distributed"},
+    }
+    model = with_memories(tmp_path, entries).transform(WidenThresholds())
+    write_layers(model, list(entries), BOARD, tmp_path)
+    code = {name: (tmp_path / name / f"top_{name}.cpp").read_text() for name in entries}
+    assert "Matrix_Vector_Activate_Batch<" in code["MVAU_0"]
+    assert "#pragma HLS ARRAY_PARTITION variable=weights.m_weights complete dim=1" in code["MVAU_0"]
+    assert "Matrix_Vector_Activate_Stream_Batch<" in code["MVAU_1"]
+    assert "#pragma HLS INTERFACE axis port=in1_V" in code["MVAU_1"]
+    assert "#pragma HLS RESOURCE variable=threshs.m_thresholds core=ROM_2P_BRAM" in code["Thresholding_0"]
+    assert "Thresholding_Stream_Batch<" in code["Thresholding_1"]
+    styles = {
+        path.parent.name: re.findall(r'RAM_STYLE = "(\w+)"', path.read_text())
+        for path in tmp_path.glob("*/*_memstream_wrapper.v")
+    }
+    assert styles == {"MVAU_1": ["block"], "Thresholding_1": ["distributed"]}
+
+
+def test_a_default_of_the_folding_file_is_in_the_code(tmp_path: Path) -> None:
+    default = {"mem_mode": ["internal_embedded", ["MVAU"]], "ram_style": ["block", ["Thresholding"]]}
+    model = with_memories(tmp_path, {"Defaults": default}).transform(WidenThresholds())
+    write_layers(model, ["MVAU_1", "Thresholding_1"], BOARD, tmp_path)
+    assert (tmp_path / "MVAU_1" / "params.h").is_file()
+    wrapper = tmp_path / "Thresholding_1" / "Thresholding_1_memstream_wrapper.v"
+    assert 'RAM_STYLE = "block"' in wrapper.read_text()
+
+
+def test_parameters_from_outside_are_refused(tmp_path: Path) -> None:
+    model = with_memories(tmp_path, {"MVAU_1": {"mem_mode": "external"}})
+    with pytest.raises(UserError) as error:
+        cpp_network(model, BOARD, tmp_path / "code")
+    assert str(error.value) == (
+        "MVAU_1.mem_mode = 'external': no such stream enters the accelerator; "
+        "legal values: internal_decoupled, internal_embedded"
+    )
+
+
+def test_a_folding_that_finn_has_no_code_for_is_one_line(tmp_path: Path) -> None:
+    model = HardwareGraph(1, 2048, "INT4").mvau(2, 4).model()
+    with pytest.raises(VerificationError) as error:
+        write_layers(model, ["MVAU_0"], BOARD, tmp_path)
+    assert str(error.value) == (
+        "MVAU_0: FINN has no HLS code for it: HLS synthesis of MatrixVectorActivation requires: "
+        "SIMD >= MW / 1024. This is not fulfilled with: SIMD=1 and MW=2048 for node: MVAU_0."
+    )
 
 
 def test_code_of_named_layers_only_and_no_path_in_it(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import io
 import json
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from finn_flow.config import load_config
 from finn_flow.console import Console
 from finn_flow.folding import apply_folding, insert_width_converters, solve
 from finn_flow.hls.rules import check_hls_layers
-from finn_flow.hls.vitis import Synthesis, read_report, synthesise
+from finn_flow.hls.vitis import Synthesis, read_report, synthesise, write_script
 from finn_flow.passes.fuse_window_padding import FuseWindowPadding
 from finn_flow.performance import network_performance
 from finn_flow.pipeline import Pipeline
@@ -35,6 +36,7 @@ from finn_flow.steps import STEPS
 from model.errors import UserError
 from tests.cppsim_env import use_sibling_hlslib
 from tests.hw_graphs import HardwareGraph
+from tests.test_finn_flow_vivado_project import interpreter
 from verification.errors import VerificationError
 from verification.executor import Executor
 
@@ -142,6 +144,44 @@ def test_cycles_and_resources_are_those_of_the_report(built: Path) -> None:
     assert estimate["resource_note"].endswith(
         " Of HLS layers: what Vitis HLS's reports say, and the memories of their parameters."
     )
+
+
+# --- the script, in a Tcl interpreter without Vitis HLS ---
+
+RECORD = """set calls [open calls.txt w]
+proc unknown {command args} { puts $::calls "[file tail [pwd]]: $command $args"; flush $::calls }
+source synthesise.tcl
+"""
+
+
+def test_the_script_does_for_each_layer_what_finns_does(tmp_path: Path) -> None:
+    write_script(["MVAU_1", "Requant_0"], find_board("Pynq-Z2"), tmp_path)
+    for layer in ("MVAU_1", "Requant_0"):
+        (tmp_path / layer).mkdir()
+    (tmp_path / "record.tcl").write_text(RECORD)
+    environment = {**os.environ, "FINN_HLSLIB": "/library"}
+    subprocess.run([*interpreter(), "record.tcl"], cwd=tmp_path, env=environment, check=True)
+    lines = (tmp_path / "calls.txt").read_text().splitlines()
+    calls = [line for line in lines if not line.endswith(": exit 0")]  # Python's Tcl has no exit
+    assert calls[: len(calls) // 2] == [
+        "MVAU_1: open_project -reset project_MVAU_1",
+        "MVAU_1: add_files top_MVAU_1.cpp -cflags {-std=c++14 -I/library}",
+        "MVAU_1: set_top MVAU_1",
+        "MVAU_1: open_solution sol1",
+        "MVAU_1: set_part xc7z020clg400-1",
+        "MVAU_1: set_param hls.enable_hidden_option_error false",
+        "MVAU_1: config_compile -disable_unroll_code_size_check -pipeline_style flp",
+        "MVAU_1: config_interface -m_axi_addr64",
+        "MVAU_1: config_rtl -module_auto_prefix",
+        "MVAU_1: config_rtl -deadlock_detection none",
+        "MVAU_1: create_clock -period 10.0 -name default",
+        "MVAU_1: csynth_design ",
+        "MVAU_1: export_design -format ip_catalog",
+        "MVAU_1: close_project ",
+    ]
+    assert calls[len(calls) // 2 :] == [
+        call.replace("MVAU_1", "Requant_0") for call in calls[: len(calls) // 2]
+    ]
 
 
 # --- what goes wrong ---

@@ -142,6 +142,63 @@ def test_layers_that_differ_about_a_stream_are_an_error() -> None:
     assert str(error.value) == "second: 'y' carries 6 words of 12 bits, not 3 of 24"
 
 
+# --- the faster functions of ap_int (verification/cppsim/cpp/ap_common.h) ---
+
+WIDE = 200
+WIDTHS = (1, 12, 63, 64, 65, 128, 130, 200)  # bits
+NUMBERS = """
+template <int W>
+void ranges(ap_uint<200> const &x, hls::stream<ap_uint<200>> &out) {
+  ap_uint<W> const word = x;
+  ap_int<W> const number = x;
+  for (int low = 0; low < W; low += 7) {
+    for (int high = low; high < W; high += 13) out.write(word(high, low));
+  }
+  out.write(number(W - 1, 0));
+  out.write(word(0, W - 1));  // reversed
+  out.write(ap_uint<W>(ap_int<W>(number - 1)));
+  out.write(ap_int<W>(number + number));  // its sign goes on
+  out.write(ap_uint<W>(word + word));
+  out.write(ap_int<W>(number >> (W / 2)));
+}
+void numbers(hls::stream<ap_uint<200>> &in0_V, hls::stream<ap_uint<200>> &out0_V) {
+  ap_uint<200> const x = in0_V.read();
+  CALLS
+}"""
+
+
+def signed(value: int, bits: int) -> int:
+    value %= 2**bits
+    return value - 2**bits * (value >> (bits - 1))
+
+
+def numbers_of(x: int, bits: int) -> list[int]:
+    """What `ranges` writes, in integers without end."""
+    word, number = x % 2**bits, signed(x, bits)
+    cut = [
+        word >> low & (2 ** (high - low + 1) - 1)
+        for low in range(0, bits, 7)
+        for high in range(low, bits, 13)
+    ]
+    turned = int(f"{word:0{bits}b}"[::-1], 2)
+    results = [word, turned, (number - 1) % 2**bits, signed(2 * number, bits), 2 * word % 2**bits]
+    return [value % 2**WIDE for value in (*cut, *results, number >> (bits // 2))]
+
+
+def test_ranges_and_sums_are_those_of_unlimited_integers() -> None:
+    rng = np.random.default_rng(3)
+    values = [0, 1, 2**WIDE - 1, *(int.from_bytes(rng.bytes(WIDE // 8), "little") for _ in range(5))]
+    want = [[number for bits in WIDTHS for number in numbers_of(x, bits)] for x in values]
+    source = NUMBERS.replace("CALLS", " ".join(f"ranges<{bits}>(x, out0_V);" for bits in WIDTHS))
+    ports = port("x", 1, WIDE), port("y", len(want[0]), WIDE)
+    program = Program((HlsLayer("numbers", ports[:1], ports[1:], "numbers", source),))
+    size = WIDE // 8
+    beats = np.frombuffer(b"".join(x.to_bytes(size, "little") for x in values), np.uint8).reshape(-1, size)
+    words = run_program(program, build_program(program), {"x": beats}, ["y"])["y"]
+    got = [int.from_bytes(word.tobytes(), "little") for word in words]
+    assert got == [number for numbers in want for number in numbers]
+
+
 # --- windows, against the gold of the benches of window.sv and window_parallel.sv ---
 
 SHAPES = {

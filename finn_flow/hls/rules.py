@@ -38,5 +38,7 @@ def check_hls_layers(model: ModelWrapper, names: Collection[str], board: Board) 
             continue
         layer = layer_instance(node, "hls")
         if layer.get_nodeattr("mem_mode") == STREAMED and layer.get_nodeattr("ram_style") == "ultra":
-            rule = "an UltraRAM cannot be initialised; legal values: auto, block, distributed"
+            _, _, _, styles = layer.get_nodeattr_types()["ram_style"]
+            legal = ", ".join(sorted(set(styles) - {"ultra"}))
+            rule = f"an UltraRAM cannot be initialised; legal values: {legal}"
             raise UserError(f"{node.name}.ram_style", "ultra", rule)
