@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from finn_flow.ops.requant import requantise
 from finn_flow.passes.integer_thresholds import Quantiser, integer_thresholds
-from finn_flow.passes.requant_parameters import MAX_SHIFT, find_requant_parameters
+from finn_flow.passes.requant_parameters import MAX_SHIFT, find_requant_parameters, stored_bits
 
 
 @given(
@@ -55,3 +55,16 @@ def test_unreachable_levels_do_not_bind() -> None:
     assert found is not None
     a = np.arange(-40, 41)[:, None]
     assert (requantise(a, found.scale, found.bias, found.shift, 0, 3)[:, 0] == (a[:, 0] >= 3)).all()
+
+
+def test_scales_and_biases_take_few_bits() -> None:
+    """Sixty-four channels of 4 bits on accumulators of 12: one shift for all, 30 bits instead of 38 to 45."""
+    random = np.random.default_rng(1)
+    scale, offset = random.uniform(0.002, 0.04, 64), random.uniform(-4, 4, 64)
+    lo, hi = np.full(64, -2048), np.full(64, 2047)
+    thresholds = integer_thresholds(Quantiser(0.5, 0, 15), scale, offset, lo, hi)
+    found = find_requant_parameters(thresholds, 0, lo, hi)
+    assert found is not None
+    assert len(set(found.shift.tolist())) == 1
+    assert stored_bits(found) == 30
+    assert (found.bias % 64 == 0).all()

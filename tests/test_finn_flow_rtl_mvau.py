@@ -73,7 +73,11 @@ SHAPES = {
     "packed_8": Shape(16, 6, 3, 8, (8, 8)),
     "packed_8_signed": Shape(16, 4, 4, 4, (8, 8), signed=True),
     "packed_one": Shape(4, 8, 4, 1),
+    # Products of LUTs: from a table, added in pairs and with one that is left over, and of shifted operands
     "lut_2": Shape(8, 8, 4, 4, (2, 2), dsp=False),
+    "lut_2_one": Shape(4, 4, 2, 1, (2, 2), dsp=False),
+    "lut_3_signed": Shape(9, 6, 3, 9, (3, 3), signed=True, dsp=False),
+    "lut_4_2": Shape(10, 4, 2, 5, (4, 2), dsp=False),
     "lut_4_8": Shape(8, 8, 4, 4, (4, 8), signed=True, dsp=False),
     "lut_8_3": Shape(8, 8, 4, 8, (8, 3), dsp=False),
     "lut_8_4": Shape(8, 8, 4, 2, (8, 4), signed=True, dsp=False),

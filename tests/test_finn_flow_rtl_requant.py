@@ -38,7 +38,8 @@ class Layer:
         return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
 
     def gold(self, x: NDArray) -> NDArray:
-        return requantise(x, self.scale, self.bias, self.shift + self["SHIFT"], *self.range)
+        bias = self.bias << self["BIAS_SHIFT"]
+        return requantise(x, self.scale, bias, self.shift + self["SHIFT"], *self.range)
 
     def memory(self) -> str:
         """The file that PARAMETERS names: a line per word, the first lane lowest."""
@@ -58,13 +59,26 @@ class Layer:
 
 
 def layer(
-    channels: str, x: str, y: str, scale: str, bias_bits: int, shifts: tuple[int, int], shift_bits: int = 0
+    channels: str,
+    x: str,
+    y: str,
+    scale: str,
+    bias_bits: int,
+    shifts: tuple[int, int],
+    shift_bits: int = 0,
+    bias_shift: int = 0,
 ) -> Layer:
     """channels: "C/PE". x, y, scale: "s8" or "u8". shifts: least and greatest of the channels."""
     rng = np.random.default_rng([ord(c) for c in channels + x + y + scale])
     count, pe = map(int, channels.split("/"))
     widths = {"IN": x, "OUT": y, "SCALE": scale}
-    parameters = {"CHANNELS": count, "PE": pe, "BIAS_BITS": bias_bits, "SHIFT_BITS": shift_bits}
+    parameters = {
+        "CHANNELS": count,
+        "PE": pe,
+        "BIAS_BITS": bias_bits,
+        "SHIFT_BITS": shift_bits,
+        "BIAS_SHIFT": bias_shift,
+    }
     parameters |= {f"{name}_BITS": int(text[1:]) for name, text in widths.items()}
     parameters |= {f"{name}_SIGNED": int(text[0] == "s") for name, text in widths.items()}
     parameters["SHIFT"] = shifts[0] if shift_bits == 0 else 0
@@ -82,6 +96,8 @@ LAYERS = {
     "unfolded": layer("3/3", "u7", "u2", "u5", 9, (6, 9), 4),
     "wide": layer("48/16", "s24", "s8", "u18", 40, (31, 36), 6),
     "one_shift": layer("16/8", "s13", "u4", "u12", 20, (16, 16)),
+    "even_biases": layer("8/2", "s13", "s4", "u15", 14, (19, 19), bias_shift=9),
+    "biases_above_products": layer("4/1", "s6", "s4", "u4", 6, (7, 10), 4, bias_shift=8),
     "clamp": layer("8/4", "s5", "s4", "u1", 1, (0, 0)),
     "wider_output": layer("4/2", "u2", "s8", "s2", 3, (0, 1), 1),
     "single": layer("1/1", "s10", "u8", "u3", 7, (2, 2), 2),

@@ -9,12 +9,13 @@
 // latency 2 + ceil(log4(SIMD)): products, a tree that adds four terms a cycle, accumulators. A result waits in the
 // output register while the next one is accumulated; only when that is done too does the pipeline stand still.
 //
-// With DSP = 0, products are sums of shifted operands, made of LUTs. With DSP = 1 they are multiplications, for the
-// DSP48s. One with LANES = 1 makes the products of an activation and PACKED weights at once, those of every
-// COLUMNS-th PE: its wide operand has a weight every FIELD bits. All but the top one are biased by 2**(WEIGHT_BITS-1),
-// which makes them positive, so that wires alone pack them. A product may have a bit more than its field: the carry
-// into the next one (0 or 1; 0 or -1 if activations are signed), which shows in the parity of that field. Fields F,
-// carries C and activations A are added apart, and
+// With DSP = 0, products are made of LUTs: sums of shifted operands or, up to the 6 inputs of a LUT, a table, whose
+// products are added in pairs before their register. With DSP = 1 they are multiplications, for the DSP48s. One with
+// LANES = 1 makes the products of an activation and PACKED weights at once, those of every COLUMNS-th PE: its wide
+// operand has a weight every FIELD bits. All but the top one are biased by 2**(WEIGHT_BITS-1), which makes them
+// positive, so that wires alone pack them. A product may have a bit more than its field: the carry into the next one
+// (0 or 1; 0 or -1 if activations are signed), which shows in the parity of that field. Fields F, carries C and
+// activations A are added apart, and
 //
 //   sum of PE p = F[p] + 2**FIELD * C[p + COLUMNS] - C[p] - 2**(WEIGHT_BITS-1) * A
 //
@@ -87,6 +88,7 @@ module dot_product #(
     return in_fields((1 << bits) - 1, 0, top - 1, 2) | (top >= 0 && top % 2 == 0 ? -1 << top * FIELD : 0);
   endfunction
 
+  localparam bit TABULATED = !DSP && PRODUCT_BITS <= 6;
   localparam int FIELD_MASK = (1 << FIELD) - 1;
   localparam int BIASES = in_fields(1 << (WEIGHT_BITS - 1), 0, TOP - 1, 1);
   localparam int PARITIES = CARRY ? in_fields(1, 1, TOP, 1) : 0;
@@ -99,7 +101,7 @@ module dot_product #(
 
   logic [LEVELS:0] valid_q, first_q, last_q;  // bit l: of the beat whose terms are in g_level[l]
   logic finish, blocked;
-  int   accumulator_q[PE];
+  logic [ACC_BITS-1:0] accumulator_q[PE];
 
   assign finish = valid_q[LEVELS] && last_q[LEVELS];
   assign blocked = m_axis_tvalid && !m_axis_tready;
@@ -118,11 +120,25 @@ module dot_product #(
     end
   end
 
+  // Of each weight and activation; an index that counts upwards would be inverted by Yosys.
+  localparam int INDEX_BITS = TABULATED ? PRODUCT_BITS : 1, PAIRS = 1 << INDEX_BITS;
+  typedef logic [INDEX_BITS-1:0] index_t;
+  typedef logic signed [PRODUCT_BITS-1:0] products_t[PAIRS-1:0];
+  function automatic products_t all_products();
+    for (int i = 0; i < PAIRS; i++) begin
+      automatic logic signed [WEIGHT_BITS-1:0] weight = WEIGHT_BITS'(i >> ACT_BITS);
+      automatic logic [ACT_BITS-1:0] activation = ACT_BITS'(i);
+      all_products[i] = PRODUCT_BITS'(int'(weight) * (ACT_SIGNED ? 32'($signed(activation)) : 32'(activation)));
+    end
+  endfunction
+  localparam products_t PRODUCTS = all_products();
+
   function automatic int product(int weight, int activation);
     bit by_weight = WEIGHT_BITS <= ACT_BITS;
     int few = by_weight ? weight : activation, many = by_weight ? activation : weight, sum = 0;
     int top = by_weight ? int'(WEIGHT_BITS) - 1 : int'(ACT_BITS) - 1;
     if (DSP) return weight * activation;
+    if (TABULATED) return 32'(PRODUCTS[index_t'({weight, activation[ACT_BITS-1:0]})]);
     for (int b = 0; b < top; b++) sum += few[b] ? many << b : 0;
     return by_weight || ACT_SIGNED ? sum - (few[top] ? many << top : 0) : sum + (few[top] ? many << top : 0);
   endfunction
@@ -152,6 +168,12 @@ module dot_product #(
         end
       for (int s = 0; s < SIMD; s++)
         for (int c = 0; c < COLUMNS; c++) products[s*COLUMNS+c] = product(w[s*COLUMNS+c], a[s*LANES+c%LANES]);
+      if (TABULATED)
+        for (int s = 1; s < SIMD; s += 2)
+          for (int c = 0; c < COLUMNS; c++) begin
+            products[(s-1)*COLUMNS+c] += products[s*COLUMNS+c];
+            products[s*COLUMNS+c] = 0;
+          end
       for (int s = 0; s < SIMD; s++)
         for (int c = 0; c < COLUMNS; c++) parities[s*COLUMNS+c] = w[s*COLUMNS+c] & odd[s*LANES+c%LANES];
       products_q <= products;
@@ -228,9 +250,9 @@ module dot_product #(
           counts = (counts & (1 << 2 * FIELD) - 1) ^ FIELD_MASK;
           sums[p] += (ACT_SIGNED ? -counts : counts) - correction;
         end else sums[p] -= ACT_SIGNED ? -counts : counts;
-        sums[p] += first_q[LEVELS] ? 0 : accumulator_q[p];
+        sums[p] += first_q[LEVELS] ? 0 : int'(accumulator_q[p]);
       end
-      accumulator_q <= sums;
+      for (int p = 0; p < PE; p++) accumulator_q[p] <= ACC_BITS'(sums[p]);
       if (last_q[LEVELS])
         for (int p = 0; p < PE; p++) m_axis_tdata[p*ACC_BITS+:ACC_BITS] <= ACC_BITS'(sums[p]);
     end

@@ -1,6 +1,6 @@
 // Re-quantisation of CHANNELS channels, PE a cycle (finn_flow/ops/requant.py):
 //
-//   y = clamp((x * scale[c] + bias[c]) >>> (SHIFT + shift[c]), OUT_MIN, OUT_MAX)     >>> rounds down
+//   y = clamp((x * scale[c] + (bias[c] << BIAS_SHIFT)) >>> (SHIFT + shift[c]), OUT_MIN, OUT_MAX)    >>> rounds down
 //
 // Channels come PE a word, lane p of word f is channel f * PE + p; CHANNELS / PE words a pixel. PARAMETERS
 // is a $readmemh file with a line per word f, lane p in bits p * LANE_BITS and up:
@@ -21,6 +21,7 @@ module requant #(
     parameter int unsigned SCALE_BITS = 8,
     parameter bit SCALE_SIGNED = 1'b0,
     parameter int unsigned BIAS_BITS = 16,
+    parameter int unsigned BIAS_SHIFT = 0,
     parameter int unsigned SHIFT_BITS = 4,
     parameter int unsigned SHIFT = 0,
     parameter PARAMETERS = "",  // memory file
@@ -53,7 +54,8 @@ module requant #(
   localparam int unsigned X_BITS = IN_BITS + 32'(!IN_SIGNED);
   localparam int unsigned MULTIPLIER_BITS = SCALE_BITS + 32'(!SCALE_SIGNED);
   localparam int unsigned PRODUCT_BITS = X_BITS + MULTIPLIER_BITS;
-  localparam int unsigned SUM_BITS = (PRODUCT_BITS > BIAS_BITS ? PRODUCT_BITS : BIAS_BITS) + 1;
+  localparam int unsigned ADDEND_BITS = BIAS_BITS + BIAS_SHIFT;
+  localparam int unsigned SUM_BITS = (PRODUCT_BITS > ADDEND_BITS ? PRODUCT_BITS : ADDEND_BITS) + 1;
   localparam int unsigned MAGNITUDE_BITS = OUT_BITS - 32'(OUT_SIGNED);
 
   typedef logic [FOLD_BITS-1:0] fold_t;
@@ -108,7 +110,7 @@ module requant #(
         product_q <= x_q * multiplier_t'({SCALE_SIGNED && lane[SCALE_BITS-1], lane[SCALE_BITS-1:0]});
         bias_q <= bias_t'(lane[SCALE_BITS+:BIAS_BITS]);
         product_shift_q <= shift_t'(lane >> (SCALE_BITS + BIAS_BITS));
-        sum_q <= sum_t'(product_q) + sum_t'(bias_q);
+        sum_q <= sum_t'(product_q) + (sum_t'(bias_q) <<< BIAS_SHIFT);
         sum_shift_q <= product_shift_q;
         shifted_q <= (sum_q >>> SHIFT) >>> sum_shift_q;
         out_q <= clamp(shifted_q);
