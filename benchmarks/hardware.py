@@ -7,7 +7,8 @@ Prints a Markdown table: LUT, FF, BRAM18 and DSP of layers of a 4-bit network on
 Yosys (`finn_flow.synthesis`). Weights of MVAU and VVAU are in block RAM on our side; FINN's MVU gets them as
 a stream, so that its memory is not in the table. Of FINN's files, what checks a simulation is left out
 (`benchmarks.synthesisable`). Yosys' front end still refuses its thresholding.sv: ours, which searches as that
-does, stands in its place. FINN has no VVAU in RTL below Versal: ours with a product a DSP does.
+does, stands in its place. FINN has no VVAU in RTL below Versal: ours with a product a DSP does. Yosys makes
+registers of the shift registers of FINN's small FIFOs, for which Vivado has a LUT a bit.
 
 That the pairs compute the same is shown by tests: test_finn_flow_rtl_<module>.py compares each module with
 integers of numpy, test_finn_flow_requant_parameters.py a Requant with the thresholds that it replaces,

@@ -11,8 +11,8 @@ _ASSERT = re.compile(r"\bassert\s*\(")
 
 
 def synthesisable(text: str) -> str:
-    """All of the changes below, and no directive inside a module."""
-    text = re.sub(r"`default_nettype \w+", "", text)
+    """All of the changes below, no directive inside a module, and an attribute as Yosys spells it."""
+    text = re.sub(r"`default_nettype \w+", "", text).replace("(* RAM_STYLE =", "(* ram_style =")
     return PRIMITIVES + with_function_outside(with_port_widths(without_checks(text)))
 
 
