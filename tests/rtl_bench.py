@@ -98,6 +98,7 @@ class Bench:
     ) -> tuple[dict[str, NDArray[np.uint8]], dict[str, NDArray[np.uint64]]]:
         """Reset, push `inputs`, collect as many beats as `outputs` says. Data and cycles by stream."""
         sim = self.simulation
+        print(f"{case}: seed {seed}, {stall}")  # pytest shows it with a failure
         sim.reset()
         for i, (port, beats) in enumerate(inputs.items()):
             sim.push(f"{case}_{port}", beats)

@@ -40,3 +40,11 @@ def test_file_holds_the_module_of_its_name_and_no_simulator_branch(module: Path)
     assert re.findall(r"^module (\w+)", text, re.MULTILINE) == [module.stem]
     assert not re.search(r"`ifn?def|translate_off|\$time\b|\$display", text)
     assert text.startswith("// ")
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
+def test_the_header_tells_latency_and_rate_and_the_body_checks_parameters(module: Path) -> None:
+    header, body = re.split(r"^module ", module.read_text(), maxsplit=1, flags=re.MULTILINE)
+    assert re.search(r"\b[Ll]atency\b|\bcycles? after\b", header)
+    assert re.search(r"\bII\b|\bword a cycle\b", header)
+    assert re.search(rf'\$fatal\(1, "{module.stem}: \w+', body)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.rtl_bench import MONITOR, STALLS, Bench, Case, elaboration_error
+from verification.verilator.simulation import StalledError
 
 DEPTHS, WIDTHS = (2, 3, 8, 33), (1, 8, 70)
 CASES = {
@@ -84,6 +85,31 @@ def test_the_model_holds_what_it_is_told(model: Bench, limit: int) -> None:
     assert sim.beats("d33_w8_s_axis") == limit
     sim.limit("TOP.bench.d33_w8", 0)
     sim.reset()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_correct_after_a_reset_with_words_inside(bench: Bench, case: str) -> None:
+    bench.fill(case, {"s_axis": words(case, 50, 3)}, 20)
+    sent = words(case, 100, 4)
+    data, _ = bench.run(case, {"s_axis": sent}, {"m_axis": 100}, STALLS["both"])
+    assert (data["m_axis"] == sent).all()
+
+
+def test_swapped_words_show(bench: Bench) -> None:
+    sent = words("d8_w70", 50, 9)
+    data, _ = bench.run("d8_w70", {"s_axis": sent[[1, 0, *range(2, 50)]]}, {"m_axis": 50})
+    assert (data["m_axis"][2:] == sent[2:]).all()
+    assert not (data["m_axis"][:2] == sent[:2]).all()
+
+
+def test_a_dropped_beat_stalls(bench: Bench) -> None:
+    with pytest.raises(StalledError, match="d8_w70_m_axis 49 of 50 beats"):
+        bench.run("d8_w70", {"s_axis": words("d8_w70", 49, 9)}, {"m_axis": 50})
+
+
+def test_a_failure_shows_its_seed(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    bench.run("d3_w8", {"s_axis": words("d3_w8", 9, 9)}, {"m_axis": 9}, STALLS["idle"], 17)
+    assert capsys.readouterr().out == f"d3_w8: seed 17, {STALLS['idle']}\n"
 
 
 def test_taps_capture_what_goes_in(bench: Bench) -> None:

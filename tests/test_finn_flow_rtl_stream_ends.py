@@ -11,7 +11,7 @@ import pytest
 from tests.rtl_bench import MONITOR, RTL, STALLS, elaboration_error
 from verification.packing import pack, unpack
 from verification.verilator.build import Design, build
-from verification.verilator.simulation import Simulation
+from verification.verilator.simulation import Simulation, StalledError
 
 FRAME = 12  # words of 24 bits: 9 beats in, 12 beats out
 TOP = """module ends (
@@ -86,6 +86,24 @@ def test_a_reset_in_mid_frame_leaves_nothing(simulation: Simulation) -> None:
     sent, got = run(simulation, 3, 3, "full_rate", seed=9)
     assert (got == sent).all()
     assert simulation.lasts("m_axis") == [3 * FRAME - 1]
+
+
+def test_swapped_words_show(simulation: Simulation) -> None:
+    words = np.arange(4 * FRAME).reshape(-1, 1)
+    sent = words.copy()
+    sent[[0, 1]] = words[[1, 0]]
+    simulation.reset()
+    simulation.push("s_axis", pack(sent, 24).reshape(-1, 4))
+    simulation.run({"m_axis": len(words)}, 1000)
+    got = unpack(simulation.read("m_axis")[0], 32, 1, signed=True)
+    assert np.flatnonzero((got != words).any(axis=1)).tolist() == [0, 1]
+
+
+def test_a_dropped_beat_stalls(simulation: Simulation) -> None:
+    simulation.reset()
+    simulation.push("s_axis", np.zeros((9 - 1, 4), np.uint8))
+    with pytest.raises(StalledError, match=f"m_axis 10 of {FRAME} beats"):
+        simulation.run({"m_axis": FRAME}, 10_000, 200)
 
 
 @pytest.mark.parametrize(

@@ -202,3 +202,11 @@ def test_the_bench_sees_swapped_channels(bench: Bench) -> None:
 def test_wrong_parameters_stop_elaboration(parameters: dict[str, int], message: str, tmp_path: Path) -> None:
     shape = {"CHANNELS": 12, "KERNEL": 9, "SIMD": 1, "PE": 1, "ACT_BITS": 4, "ACC_BITS": 16} | parameters
     assert message in elaboration_error("vvau", shape, ports(shape), tmp_path, MODULES)
+
+
+def test_the_rom_is_read_once_through(tmp_path: Path) -> None:
+    parameters = {"STEPS": 4, "WORDS": 6}
+    message = elaboration_error(
+        "weighted_sums", parameters, {"s_axis": 4, "m_axis": 16}, tmp_path, ("dot_product",)
+    )
+    assert "weighted_sums: WORDS = 6 must be a multiple of STEPS = 4" in message

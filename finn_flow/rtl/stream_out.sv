@@ -2,6 +2,9 @@
 //
 // A frame has BEATS beats. TLAST is on the last beat of a frame whose word on s_last says so (see stream_in), and
 // nowhere else. TKEEP is full.
+//
+// Latency 1 cycle from the word that completes a beat. II: BEATS cycles a frame, or its number of words where those
+// are more.
 module stream_out #(
     parameter int unsigned PE          = 1,
     parameter int unsigned ACC_BITS    = 16,

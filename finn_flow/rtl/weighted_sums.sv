@@ -31,6 +31,10 @@ module weighted_sums #(
     output logic                   m_axis_tvalid,
     input  logic                   m_axis_tready
 );
+  if (STEPS < 1 || WORDS < STEPS || WORDS % STEPS != 0) begin : check_words
+    $fatal(1, "weighted_sums: WORDS = %0d must be a multiple of STEPS = %0d", WORDS, STEPS);
+  end
+
   localparam int unsigned ADDRESS_BITS = WORDS > 1 ? $clog2(WORDS) : 1;
   localparam int unsigned STEP_BITS = STEPS > 1 ? $clog2(STEPS) : 1;
   typedef logic [ADDRESS_BITS-1:0] address_t;

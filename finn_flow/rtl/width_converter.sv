@@ -8,7 +8,7 @@
 // The word enters above what stays when an output word leaves in the same cycle, which must be less than an
 // output word; so it can enter at OUT_UNITS places, and at one only if OUT_BITS divides IN_BITS.
 //
-// Latency 1 cycle from the input word that completes an output word. n bits take
+// Latency 1 cycle from the input word that completes an output word. II of n bits:
 // max(n / IN_BITS, n / OUT_BITS) cycles, with no bubble. Bits that do not fill a word wait for more.
 module width_converter #(
     parameter int unsigned IN_BITS  = 24,
