@@ -33,12 +33,13 @@ from benchmarks.rtl_simulation import table
 from finn_flow.backends import base_op, layer_instance
 from finn_flow.fifo_sizing import close
 from finn_flow.finn_env import prepare_finn
-from finn_flow.ops.verilog import instance, module, padded
+from finn_flow.ops.verilog import Pins, instance, module, padded
 from finn_flow.performance import instance_cycles
 from verification.verilator.build import Design, build
 from verification.verilator.simulation import Simulation
 
 FRAMES = 4
+HEAD = ("layers", "distinct", "furthest off", "estimated", "simulated", "difference", "of it")
 TOP, ENDS = "layers", ("tdata", "tvalid", "tready")
 
 
@@ -86,7 +87,7 @@ def side_by_side(layers: Mapping[str, Any]) -> str:
     """A Verilog module with all layers in it, whose streams are called PORT_LAYER."""
     streams, instances = {}, []
     for name, layer in layers.items():
-        pins = {}
+        pins: Pins = {}
         for port, bits in layer.stream_widths().items():
             streams[f"{port}_{name}"] = padded(bits)
             pins |= {f"{port}_{end}": f"{port}_{name}_{end}" for end in ENDS}
@@ -170,8 +171,7 @@ def main(arguments: list[str] | None = None) -> None:
     for folder in options.builds:
         started = time.perf_counter()
         rows = measure(ModelWrapper(str(folder / "rtl" / "model.onnx")), folder / "rtl")
-        head = (f"{folder.name}, {len(os.sched_getaffinity(0))} cores", "layers", "distinct")
-        head += ("furthest off", "estimated", "simulated", "difference", "of it")
+        head = (f"{folder.name}, {len(os.sched_getaffinity(0))} cores", *HEAD)
         print(f"{table(head, *rows_of(rows, options.layers))}\n\n{time.perf_counter() - started:.0f} s.\n")
         far += [f"{folder.name}: {row.name}" for row in rows if not row.is_close]
     if far:

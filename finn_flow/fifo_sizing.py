@@ -64,7 +64,7 @@ def measure_peaks(
     accelerator.start(frames, interval)
     before: dict[str, int] = {}
     for frame in range(1, MOST_FRAMES + 1):
-        accelerator.advance(frame, 100 * interval, 10 * interval)
+        accelerator.advance(frame, 100 * interval, 2 * interval)
         peaks = {name: tap.peak for name, tap in accelerator.taps().items()}
         advance(1)
         if peaks == before and frame > 2:
@@ -85,7 +85,7 @@ def steady_interval(accelerator: Accelerator, pixels: NDArray, estimated: int, a
     accelerator.start(frames)
     ends: list[int] = []
     while len(ends) < MOST_FRAMES:
-        ends.append(accelerator.advance(len(ends) + 1, 100 * estimated, 10 * estimated))
+        ends.append(accelerator.advance(len(ends) + 1, 100 * estimated, 2 * estimated))
         advance(1)
         intervals = [int(i) for i in np.diff(ends)]
         if is_steady(intervals, estimated):

@@ -142,10 +142,11 @@ class Accelerator:
     def checked_run(self, pixels: NDArray, interval: int) -> tuple[Run, int]:
         """Run frames at full rate and compare every stream; the run, and how many elements were compared.
 
-        interval: II in cycles, for the limits. Raises as `run` and `compare`.
+        interval: II in cycles, for the limits: no layer takes longer for a whole frame, so that what has not
+        moved for two of them never will. Raises as `run` and `compare`.
         """
         self.simulation.capture()
-        run = self.run(pixels, 100 * (len(pixels) + 2) * interval, 10 * interval)
+        run = self.run(pixels, 100 * (len(pixels) + 2) * interval, 2 * interval)
         self.simulation.capture(False)
         return run, self.compare(pixels, run)
 
