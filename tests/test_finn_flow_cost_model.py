@@ -5,6 +5,7 @@ from statistics import median
 import pytest
 
 from finn_flow.cost_model.__main__ import error_table, measurements
+from finn_flow.cost_model.blind import CHOICES, NUMBER, draw
 from finn_flow.cost_model.fit import Measurement, errors, fit, predict
 from finn_flow.cost_model.memories import block, lut_ram, ram, rom
 from finn_flow.cost_model.model import coefficients, committed
@@ -30,10 +31,38 @@ def test_foldings_that_were_held_out_are_met(op: str) -> None:
         assert not found or max(found) <= WORST, name
 
 
-def test_error_table_has_a_row_an_op() -> None:
+def test_error_table_has_two_rows_an_op() -> None:
     rows = error_table(committed()).splitlines()
-    assert {row.split()[1] for row in rows[2:]} == set(SAMPLES)
+    assert [tuple(row.split(" | ")[:2]) for row in rows[2:]] == [
+        (f"| {op}", kind) for op in sorted(SAMPLES) for kind in ("held out", "blind")
+    ]
     assert all(row.count("|") == 9 for row in rows)
+
+
+@pytest.mark.parametrize("op", SAMPLES)
+def test_the_blind_foldings_are_those_of_the_seed_and_new(op: str) -> None:
+    """Drawn, not chosen, and none that the model was fitted to."""
+    drawn = draw(op)
+    assert [tuple(row["sample"]) for row in committed()["blind"][op]] == drawn
+    assert len(set(drawn)) == NUMBER
+    assert not set(drawn) & set(SAMPLES[op]) or op == "DuplicateStreams"
+
+
+def test_another_seed_draws_other_foldings() -> None:
+    assert all(draw(op, seed=1) != draw(op, seed=2) for op in CHOICES)
+
+
+def test_what_is_drawn_is_legal() -> None:
+    """A layer's parallelism divides its sizes, whatever the seed."""
+    drawn = draw("MVAU", seed=3, number=40)
+    assert all(mw % simd == 0 and mh % pe == 0 for mw, mh, pe, simd, *_ in drawn)
+    assert all(int(out[3:]) > int(left[3:]) for _, left, _, out in draw("ElementwiseAdd", seed=3, number=20))
+
+
+def test_a_fifo_of_two_words_is_registers() -> None:
+    """Two words of its width, an output multiplexer, and the handshakes: no memory."""
+    for width in (1, 4, 27, 128):
+        assert fifo_resources(width, 2, "DSP48E2") == Resources(lut=width + 4, ff=2 * width + 2)
 
 
 def test_fit_recovers_a_law_and_keeps_variants_apart() -> None:

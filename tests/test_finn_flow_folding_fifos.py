@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from finn_flow.boards import BOARDS, DspBlock
-from finn_flow.folding import apply_folding, solve
+from finn_flow.folding import apply_folding, insert_width_converters, solve
 from finn_flow.folding.exact import Solution, least_cost
-from finn_flow.folding.fifos import held_bits, network_resources, stream_resources
+from finn_flow.folding.fifos import assumed_depths, held_bits, network_resources, stream_resources
 from finn_flow.folding.problem import Problem
 from finn_flow.folding.solver import Room, folding_of
-from finn_flow.resources import Resources, converter_resources, fifo_resources
+from finn_flow.passes.insert_fifos import InsertFifos
+from finn_flow.resources import Resources, converter_resources, fifo_resources, layer_resources
 from tests.hw_graphs import HardwareGraph, residual_network
 
 DSP: DspBlock = "DSP48E2"
@@ -48,6 +49,20 @@ def test_usage_of_a_choice_is_that_of_the_folded_graph() -> None:
     assert isinstance(solution, Solution)
     folded = apply_folding(residual_network(), folding_of(problem, solution))
     assert network_resources(folded, board.dsp_block) == Resources(*map(int, solution.usage))
+
+
+def test_fifos_of_the_assumed_depths_are_those_that_are_priced() -> None:
+    """Layers, converters and FIFOs of the built graph, one by one, against the solver's sum."""
+    board, model = BOARDS["ZCU104"], residual_network()
+    problem, room = Problem.of(model, board.dsp_block), Room.on(board, 0.8)
+    solution = least_cost(problem, 1_000, room.unit, room.bounds)
+    assert isinstance(solution, Solution)
+    built = insert_width_converters(apply_folding(residual_network(), folding_of(problem, solution)))
+    depths = assumed_depths(built, held_bits(model))
+    assert list(depths.values()) == [max(depths.values())]  # one by-pass
+    built = built.transform(InsertFifos(depths))
+    priced = sum(layer_resources(built, board).values(), Resources())
+    assert priced == Resources(*map(int, solution.usage))
 
 
 def test_a_folding_tells_its_proof() -> None:

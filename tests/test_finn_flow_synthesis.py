@@ -70,6 +70,22 @@ def test_a_layer_is_known_by_its_contents_not_by_its_name(
     assert synthesise([same], "xcup") == cost
 
 
+def test_what_a_deep_rom_holds_does_not_matter(tmp_path: Path) -> None:
+    """From as many words on as a LUT holds, unless they are all the same and synthesis drops the ROM."""
+    source = tmp_path / "layer.v"
+    source.write_text("module layer; endmodule")
+
+    def digest(*words: int) -> str:
+        memory = tmp_path / "layer.mem"
+        memory.write_text("".join(f"{word:02x}\n" for word in words))
+        return Module("layer", (source,), (memory,)).digest
+
+    assert digest(*range(64)) == digest(*range(1, 65))
+    assert digest(*range(64)) != digest(*range(65))
+    assert digest(*range(63)) != digest(*range(1, 64))
+    assert digest(*[1] * 64) != digest(*[2] * 64)
+
+
 def test_an_error_is_one_line_with_layer_and_log(tmp_path: Path) -> None:
     """Of those that were read together it names the one."""
     wrong = verilog(tmp_path, "wrong", "module wrong(input a, output b); assign b = c; endmodule\n")

@@ -58,7 +58,10 @@ def address_bits(words: int) -> int:
 
 
 def fifo_structure(width: int, depth: int, style: str, dsp_block: DspBlock) -> Structure:
-    """fifo.sv"""
+    """fifo.sv: two words are registers, more a memory."""
+    if depth == 2:
+        bits: Terms = {"fixed": 1, "bits": width}
+        return Structure(bits, bits, variant="registers")
     memory = ram(width, depth, style, dsp_block)
     counters = address_bits(depth)
     lut: Terms = {"fixed": 1, "bits": width, "counters": counters, "mux": memory.mux}

@@ -10,12 +10,12 @@ words each and a block RAM for a few of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 
-from finn_flow.backends import base_op, layer_instance
+from finn_flow.backends import CONVERTER, base_op, layer_instance
 from finn_flow.boards import DspBlock
 from finn_flow.graph import Graph, attribute
 from finn_flow.passes.insert_fifos import LEAST_DEPTH
@@ -32,11 +32,16 @@ WINDOW_OPS = ("ConvolutionInputGenerator", "WindowGenerator")
 
 def stream_resources(out_width: int, in_width: int, dsp_block: DspBlock, held: int = 0) -> Resources:
     """A stream between layers whose ends have these widths. held: bits that wait before the reader."""
-    last = fifo_resources(in_width, max(LEAST_DEPTH, -(-held // in_width) + 1), dsp_block)
+    last = fifo_resources(in_width, _depth(held, in_width), dsp_block)
     if out_width == in_width:
         return last
     first = fifo_resources(out_width, LEAST_DEPTH, dsp_block)
     return first + converter_resources(out_width, in_width) + last
+
+
+def _depth(held: int, width: int) -> int:
+    """Words of a FIFO in which so many bits wait."""
+    return max(LEAST_DEPTH, -(-held // width) + 1)
 
 
 def held_bits(model: ModelWrapper) -> dict[str, int]:
@@ -70,6 +75,22 @@ def _pixels_taken_in(branch: list[NodeProto], width: int) -> int:
     padding = sum(attribute(node, "Padding", [0])[0] for node in branch)
     kernels = (attribute(node, "ConvKernelDim")[0] for node in windows)
     return 1 + sum(max(0, kernel - 1 - padding) * (width + 1) + 1 for kernel in kernels)
+
+
+def assumed_depths(model: ModelWrapper, held: Mapping[str, int]) -> dict[str, int]:
+    """Depth of each by-pass FIFO as it is priced, by the tensor that it stands behind.
+
+    model: folded, with width converters; held: of the graph without them.
+    """
+    graph, depths = Graph(model), {}
+    sources = {node.output[0]: node.input[0] for node in graph.nodes if base_op(node.op_type) == CONVERTER}
+    for node in graph.nodes:
+        if base_op(node.op_type) == "ElementwiseAdd":
+            layer = layer_instance(node)
+            for index, tensor in enumerate(node.input):
+                if bits := held.get(sources.get(tensor, tensor), 0):
+                    depths[tensor] = _depth(bits, int(layer.get_instream_width(index)))
+    return depths
 
 
 def network_resources(model: ModelWrapper, dsp_block: DspBlock) -> Resources:

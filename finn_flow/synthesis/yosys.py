@@ -2,8 +2,9 @@
 
     [outcome] = synthesise([layer_module(model, node, folder)], "xcup")
 
-A layer is known by its sources, parameters and memory contents, not by its name. Small layers are synthesised
-several at a time (`worker.py`); one that Yosys cannot do in the limits of time and memory is `TooLarge`.
+A layer is known by its sources, parameters and constants, not by its name, nor by what its deep ROMs hold.
+Small layers are synthesised several at a time (`worker.py`); one that Yosys cannot do in the limits of time
+and memory is `TooLarge`.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ SECONDS = 60  # of CPU that a layer may take
 BYTES = 6 << 30  # of memory that a process may take
 BATCH = 8  # layers that a process reads side by side
 HEAVY_BITS = 20_000  # of memory contents: such a layer goes alone
+SHARED_WORDS = 64  # a ROM of so many words costs the same whatever it holds: a LUT for each bit of 64 words
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,12 @@ class Module:
 
     @functools.cached_property
     def digest(self) -> str:
-        """Hash of what it is made from; modules that differ in their names alone have the same."""
+        """Hash of what it is made from; modules that differ only in names and deep ROMs have the same."""
         made_from = hashlib.sha256(repr((metadata.version("pyosys"), FLOW)).encode())
-        for path in (*ROM_LIBRARY, *self.sources, *sorted(self.memories)):
+        for path in (*ROM_LIBRARY, *self.sources):
             made_from.update(path.read_bytes().replace(self.top.encode(), b"layer") + b"\0")
+        for path in sorted(self.memories):
+            made_from.update(_what_counts(path.read_bytes()) + b"\0")
         return made_from.hexdigest()[:24]
 
     @property
@@ -70,6 +74,14 @@ class Module:
             "folder": str(own.parent.resolve()),
             "sources": [str(path.resolve()) for path in (*modules, own)],
         }
+
+
+def _what_counts(memory: bytes) -> bytes:
+    """Of a memory file: its contents, of a deep ROM its shape alone, unless all words are the same."""
+    words = memory.split()
+    if len(words) < SHARED_WORDS or len(set(words)) == 1:
+        return memory
+    return b"%d words of %d digits" % (len(words), len(words[0]))
 
 
 @dataclass(frozen=True)
