@@ -56,6 +56,16 @@ def test_layers_side_by_side_cost_what_they_cost_alone(tmp_path: Path) -> None:
     assert beside[0] == Resources(lut=13, ff=2 * 5 + 1)
 
 
+@pytest.mark.parametrize("family", ["xc7", "xcup"])
+def test_a_dsp_has_the_registers_of_a_multiply_add(tmp_path: Path, family: yosys.Family) -> None:
+    """Of operands, product and sum, on either family."""
+    ports = "input k, input signed [15:0] a, b, input signed [31:0] c, output reg signed [32:0] y"
+    body = "reg signed [15:0] p, q; reg signed [31:0] m; always @(posedge k) begin "
+    body += "p <= a; q <= b; m <= p * q; y <= m + c; end"
+    mac = verilog(tmp_path, "mac", f"module mac({ports}); {body} endmodule\n")
+    assert synthesise([mac], family) == [Resources(dsp=1)]
+
+
 def test_a_layer_is_known_by_its_contents_not_by_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -139,6 +139,8 @@ SAMPLES: dict[str, list[tuple[Any, ...]]] = {
         *((32, 3, 2, 1, 4, "UINT4", "block"), (16, 3, 4, 3, 4, "UINT4", "distributed")),
         *((256, 3, 1, 1, 4, "UINT4", "distributed"), (32, 3, 1, 9, 8, "UINT8", "distributed")),
         *((16, 3, 8, 3, 2, "UINT2", "distributed"), (64, 3, 4, 1, 4, "INT4", "block")),
+        *((32, 3, 4, 1, 8, "UINT8", "distributed"), (64, 3, 1, 3, 6, "UINT6", "block")),
+        (16, 3, 4, 3, 8, "INT8", "distributed"),
     ],
     "MVAU": [  # mw, mh, pe, simd, w, x, style
         *((64, 64, 4, 4, 4, "INT4", "block"), (64, 64, 8, 4, 4, "UINT4", "block")),

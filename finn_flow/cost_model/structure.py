@@ -276,7 +276,11 @@ def _sums(
     else:  # products of two bits go into the LUTs of the adders
         lut["products"] = pe * simd * w * x if dsps == 0 and (is_shared or min(w, x) > 2) else 0
         ff["products"] = pe * simd * (w + x) if dsps == 0 else 0
-    variant = "lut" if is_shared and dsps == 0 else ""
+    # A DSP of a VVAU adds to its product what another one gives; alone, it leaves that to LUTs.
+    if dsps and not is_shared:
+        lut["alone"] = pe * acc if simd == 1 else 0
+    kinds = {(True, False): "lut", (False, True): "dsp"}
+    variant = kinds.get((is_shared, dsps > 0), "")
     counted = weights.resources + (replay.resources if replay else NOTHING) + Resources(dsp=dsps)
     return Structure(lut, ff, counted, variant)
 

@@ -20,6 +20,9 @@ LIBRARY = ("read_verilog -lib -specify +/xilinx/cells_sim.v", "read_verilog -lib
 # DSPs have registers of their own: a memory that slang made of an array of registers would stay outside.
 READ = "read_slang --no-implicit-memories"
 SYNTHESISE = "synth_xilinx -flatten -noiopad -noclkbuf"
+# Yosys packs registers and sums into DSP48E1s alone. A DSP48E2 has the same ones (UG579) and a wider operand:
+# on UltraScale+ too DSPs are made as on 7 series.
+DSP_FAMILY = "xc7"
 # ROMs whose bits are constant in part: before multipliers are made of what they feed.
 FOLD = ("opt_mem", "opt", "wreduce", "opt_clean")
 # ROMs of LUTs: what the RTL wants to be distributed (slang writes some strings as numbers), and what it
@@ -35,7 +38,7 @@ ROMS = (
     f"memory_libmap -lib {{here}}/rom.txt {DISTRIBUTED} %u {SHALLOW} %u",
     "techmap -map {here}/rom_map.v",
 )
-FLOW = (*LIBRARY, READ, SYNTHESISE, *FOLD, *ROMS)
+FLOW = (*LIBRARY, READ, SYNTHESISE, DSP_FAMILY, *FOLD, *ROMS)
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -68,7 +71,8 @@ def synthesise(family: str, modules: list[dict[str, Any]]) -> dict[str, dict[str
     run(f"{synth} -run prepare:map_dsp")
     for command in FOLD:
         run(command)
-    run(f"{synth} -run map_dsp:map_memory")
+    run(f"{SYNTHESISE} -family {DSP_FAMILY} -run map_dsp:coarse")
+    run(f"{synth} -run coarse:map_memory")
     for command in ROMS:
         run(command.format(here=HERE))
     run(f"{synth} -run map_memory:check")
