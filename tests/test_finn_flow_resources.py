@@ -70,7 +70,7 @@ def test_requantisation_that_only_clamps_has_no_multiplier() -> None:
     full, clamp = (HardwareGraph(4, 64, "INT16").requant(8, bits).model() for bits in (10, 1))
     assert price(full, PE=4).dsp == 4
     assert price(clamp, PE=4).dsp == 0
-    assert price(clamp, PE=4).lut < price(full, PE=4).lut
+    assert price(clamp, PE=4).ff < price(full, PE=4).ff
 
 
 def test_window_in_parallel_has_registers_for_all_pixels() -> None:

@@ -7,7 +7,7 @@ the terms takes another SEED and has them synthesised anew.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ _STYLES = ("distributed", "block")
 _SUMS = tuple(f"INT{bits + 1}" for bits in _BITS)
 
 # op -> what each argument of its builder in `single.py` may be
-CHOICES: dict[str, tuple[tuple[Any, ...], ...]] = {
+CHOICES: dict[str, tuple[Sequence[Any], ...]] = {
     "StreamingFIFO": (range(1, 129), (2, 3, 8, 20, 32, 50, 64, 100, 256, 600, 1024, 2000), ("auto",)),
     "StreamingDataWidthConverter": (range(2, 129), range(2, 129)),
     "DuplicateStreams": (_FOLDS, _BITS),
