@@ -84,7 +84,7 @@ def draw(op: str, seed: int = SEED, number: int = NUMBER) -> list[tuple[Any, ...
     is_legal = LEGAL.get(op, lambda *_: True)
     drawn: list[tuple[Any, ...]] = []
     while len(drawn) < number:
-        sample = tuple(choices[random.integers(len(choices))] for choices in CHOICES[op])
+        sample = tuple(choices[int(random.integers(len(choices)))] for choices in CHOICES[op])
         if is_legal(*sample) and sample not in drawn:
             drawn.append(sample)
     return drawn
