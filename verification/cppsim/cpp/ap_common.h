@@ -31,26 +31,24 @@ inline uint64_t extend(uint64_t word) {
 
 namespace chain {
 
-// Bits high to low of a word, as hls4ml's own.
+// Bits high to low of a word, as hls4ml's own. C++17, for FINN's own simulation takes this header, too.
 template <int W, bool S>
-  requires(W <= 64)
 inline auto range(ap_private<W, S> const &word, int low, int high) {
-  return word.range(high, low);
-}
-
-template <int W, bool S>
-inline ap_private<W, false> range(ap_private<W, S> const &word, int low, int high) {
-  if (high < low) return word.range(high, low).get();  // reversed
-  constexpr int WORDS = (W + 63) / 64;
-  int const count = high - low + 1, from = low / 64, shift = low % 64;
-  ap_private<W, false> bits(0);
-  for (int to = 0; to * 64 < count && from + to < WORDS; to++) {
-    uint64_t value = word.get_pVal(from + to) >> shift;
-    if (shift && from + to + 1 < WORDS) value |= word.get_pVal(from + to + 1) << (64 - shift);
-    int const spare = 64 * (to + 1) - count;
-    bits.set_pVal(to, spare > 0 ? value << spare >> spare : value);
+  if constexpr (W <= 64) {
+    return word.range(high, low);
+  } else {
+    if (high < low) return word.range(high, low).get();  // reversed
+    constexpr int WORDS = (W + 63) / 64;
+    int const count = high - low + 1, from = low / 64, shift = low % 64;
+    ap_private<W, false> bits(0);
+    for (int to = 0; to * 64 < count && from + to < WORDS; to++) {
+      uint64_t value = word.get_pVal(from + to) >> shift;
+      if (shift && from + to + 1 < WORDS) value |= word.get_pVal(from + to + 1) << (64 - shift);
+      int const spare = 64 * (to + 1) - count;
+      bits.set_pVal(to, spare > 0 ? value << spare >> spare : value);
+    }
+    return bits;
   }
-  return bits;
 }
 
 }  // namespace chain
