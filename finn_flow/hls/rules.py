@@ -10,10 +10,8 @@ from finn_flow.backends import base_op, layer_instance
 from finn_flow.boards import Board
 from model.errors import UserError
 
-STREAMED, EMBEDDED = (
-    "internal_decoupled",
-    "internal_embedded",
-)  # FINN's mem_mode: beside the layer, inside of it
+# FINN's mem_mode: beside the layer, inside of it
+STREAMED, EMBEDDED = "internal_decoupled", "internal_embedded"
 WITH_PARAMETERS = ("MVAU", "VVAU", "Thresholding")  # the other ops' parameters are always inside
 
 

@@ -24,27 +24,11 @@ from finn_flow.ops.verilog import Pins, instance, module, padded
 from finn_flow.resource_counts import Resources
 
 ENDS = ("tdata", "tvalid", "tready")
-STREAMER = (
-    "axi/hdl/axilite.sv",
-    "memstream/hdl/memstream.sv",
-    "memstream/hdl/memstream_axi.sv",
-)  # finn-rtllib
+# of finn-rtllib
+STREAMER = ("axi/hdl/axilite.sv", "memstream/hdl/memstream.sv", "memstream/hdl/memstream_axi.sv")
 # Nobody writes the parameters: the inputs of the streamer's AXI-lite port.
-UNUSED = (
-    *(
-        "AWVALID",
-        "AWPROT",
-        "AWADDR",
-        "WVALID",
-        "WDATA",
-        "WSTRB",
-        "BREADY",
-        "ARVALID",
-        "ARPROT",
-        "ARADDR",
-        "RREADY",
-    ),
-)
+WRITING = ("AWVALID", "AWPROT", "AWADDR", "WVALID", "WDATA", "WSTRB", "BREADY")
+UNUSED = (*WRITING, "ARVALID", "ARPROT", "ARADDR", "RREADY")
 
 
 def streamer_modules() -> list[Path]:
