@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-SEED = 20261124
+SEED = 20261125
 NUMBER = 5  # of each op
 MOST_BITS = 200  # of weights a cycle: synthesised in seconds
 MOST_TAPS = 500  # bits of a window generator that gives whole windows

@@ -269,6 +269,9 @@ def _sums(
         "activations": simd * x * (1 if is_shared else pe),
         "address": address_bits(words),
     }
+    if dsps and is_shared and not is_packed:  # DSPs with one product each add, and keep the sums
+        ff["fields"] = 0
+        ff["sums"] = 0
     if dsps and is_shared:
         carries = pe * simd if is_packed and p.has_carries else 0
         lut |= {"carries": carries, "corrections": pe * width if is_packed else 0}
