@@ -107,6 +107,16 @@ def test_an_error_is_one_line_with_layer_and_log(tmp_path: Path) -> None:
     assert "undeclared" in Path(match[1]).read_text()
 
 
+def test_a_memory_of_512_words_is_lut_rams_of_ultrascale(tmp_path: Path) -> None:
+    """Yosys alone stops there: its library has the wrong number of address bits."""
+    body = """(* ram_style = "distributed" *) reg [1:0] words [0:511];
+        always @(posedge k) if (write) words[address] <= word;
+        assign out = words[address]; endmodule"""
+    ports = "input k, write, input [8:0] address, input [1:0] word, output [1:0] out"
+    memory = verilog(tmp_path, "memory", f"module memory({ports}); {body}\n")
+    assert synthesise([memory], "xcup") == [Resources(lut=16)]
+
+
 def test_a_layer_past_the_limit_is_too_large_and_the_others_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

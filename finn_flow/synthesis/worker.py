@@ -14,6 +14,7 @@ import os
 import resource
 import sys
 import tempfile
+from pathlib import Path
 from typing import Any
 
 LIBRARY = ("read_verilog -lib -specify +/xilinx/cells_sim.v", "read_verilog -lib +/xilinx/cells_xtra.v")
@@ -38,6 +39,13 @@ ROMS = (
     f"memory_libmap -lib {{here}}/rom.txt {DISTRIBUTED} %u {SHALLOW} %u",
     "techmap -map {here}/rom_map.v",
 )
+# Yosys' list of UltraScale's LUT RAMs has 16 address bits for the 9 of RAM512X1S, and it stops at such a memory.
+# This is no part of FLOW: nothing that a cache can hold depends on it.
+WRONG, RIGHT = ('option "ABITS" 16 {\n\t\tabits 16;', 'option "ABITS" 9 {\n\t\tabits 9;')
+DEEP_RAMS = (
+    "t:$mem_v2 r:SIZE>256 %i r:SIZE<=512 %i a:ram_style=distributed "
+    "a:ram_style=88'h" + b"distributed".hex() + " %u %i"
+)
 FLOW = (*LIBRARY, READ, SYNTHESISE, DSP_FAMILY, *FOLD, *ROMS)
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -54,8 +62,10 @@ def main() -> None:
 
 def synthesise(family: str, modules: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
     """Cells by type, by top module."""
+    import pyosys
     from pyosys import libyosys
 
+    xilinx = Path(pyosys.__file__).parent / "share" / "xilinx"
     design = libyosys.Design()
 
     def run(command: str) -> None:
@@ -75,6 +85,12 @@ def synthesise(family: str, modules: list[dict[str, Any]]) -> dict[str, dict[str
     run(f"{synth} -run coarse:map_memory")
     for command in ROMS:
         run(command.format(here=HERE))
+    if family == "xcup":
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as library:
+            library.write((xilinx / "lutrams_xcu.txt").read_text().replace(WRONG, RIGHT))
+            library.flush()
+            run(f"memory_libmap -lib {library.name} {DEEP_RAMS}")
+        run("techmap -map +/xilinx/lutrams_xc5v_map.v")
     run(f"{synth} -run map_memory:check")
     with tempfile.NamedTemporaryFile("r") as file:
         run(f"tee -q -o {file.name} stat -json")
