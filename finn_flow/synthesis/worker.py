@@ -39,7 +39,7 @@ ROMS = (
     f"memory_libmap -lib {{here}}/rom.txt {DISTRIBUTED} %u {SHALLOW} %u",
     "techmap -map {here}/rom_map.v",
 )
-# Yosys' list of UltraScale's LUT RAMs has 16 address bits for the 9 of RAM512X1S, and it stops at such a memory.
+# Yosys' list of UltraScale's LUT RAMs has 16 address bits for the 9 of RAM512X1S, and it stops at such a one.
 # This is no part of FLOW: nothing that a cache can hold depends on it.
 WRONG, RIGHT = ('option "ABITS" 16 {\n\t\tabits 16;', 'option "ABITS" 9 {\n\t\tabits 9;')
 DEEP_RAMS = (
