@@ -20,7 +20,7 @@ BOARD = BOARDS["ZCU104"]
 
 
 def test_totals_kinds_and_extrapolations(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = resources.folded(Network(residual_network()), BOARD, 1_000)
+    model = resources.folded(Network(residual_network()), BOARD, 1_000, 0.8)
     priced = layer_resources(model, BOARD)
 
     def twice(model: ModelWrapper, board: Board, *_: Any) -> Any:
@@ -43,4 +43,4 @@ def test_totals_kinds_and_extrapolations(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_an_interval_that_does_not_fit_is_said() -> None:
     with pytest.raises(SystemExit, match=r"^ZCU104: II 1,000 does not fit by the cost model$"):
-        resources.folded(Network(residual_network()), replace(BOARD, lut=100), 1_000)
+        resources.folded(Network(residual_network()), replace(BOARD, lut=100), 1_000, 0.8)
