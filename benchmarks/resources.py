@@ -3,8 +3,8 @@
     python -m benchmarks.resources --model build/w4a4/lower/model.onnx [--boards KV260 Pynq-Z2]
     python -m benchmarks.resources --config hw_configs/w4a4.json
 
-The first folds a hardware graph for each board as the solver does, at the II and within the share of the board
-that AIMS says; its FIFOs are as deep as the solver assumes. The second takes a build finished up to the step
+The first folds a hardware graph for each board as the solver does, at the II and within the share of it that
+AIMS says; its FIFOs are as deep as the solver assumes. The second takes a build finished up to the step
 `fifos` (build.py --config FILE --to fifos): its FIFOs are those that its simulation asked for. For each
 network Markdown tables: the whole, each kind of layer, and the layers whose cost was extrapolated. What was
 synthesised before comes from the cache.
