@@ -34,6 +34,11 @@ def package_files(folder: Path) -> list[Path]:
     return [file for file in files if not any(fnmatch(part, p) for part in file.parts for p in LEFT_OVERS)]
 
 
+def find_program(*names: str) -> Path | None:
+    """The first of these programs that is on the PATH; absolute, since it is run in another folder."""
+    return next((Path(found).absolute() for name in names if (found := shutil.which(name))), None)
+
+
 def file_hash(path: Path) -> str:
     """SHA-256 of a file's contents."""
     with path.open("rb") as file:

@@ -7,7 +7,6 @@ and results of the steps it reads, our sources, the tools' versions) and its own
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from finn_flow.artifacts import (
     clean_up,
     code_hash,
     file_hash,
+    find_program,
     folder_hashes,
     json_hash,
     package_files,
@@ -29,7 +29,7 @@ from finn_flow.artifacts import (
 )
 from finn_flow.config import BuildConfig
 from finn_flow.console import Console
-from finn_flow.hls.vitis import find_tool
+from finn_flow.hls.vitis import OPTIONS as HLS_PROGRAMS
 from finn_flow.stamp import ENGINE_FILES, STAMP, TIMES, Inputs, Stamp, plain, read_stamp
 from finn_flow.step import Step, StepContext, StepSkipped
 from model.errors import UserError
@@ -195,8 +195,8 @@ def _input_files(config: BuildConfig, images: Path | None) -> dict[str, Path | N
         "folding": config.folding_file,
         "fifos": config.fifo_file,
         "images": images,
-        "vitis_hls": find_tool(),
-        "vivado": Path(program).absolute() if (program := shutil.which("vivado")) else None,
+        "vitis_hls": find_program(*HLS_PROGRAMS),
+        "vivado": find_program("vivado"),
     }
 
 

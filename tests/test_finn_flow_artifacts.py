@@ -15,6 +15,7 @@ from finn_flow.artifacts import (
     clean_up,
     code_hash,
     file_hash,
+    find_program,
     folder_hashes,
     read_json,
     tool_versions,
@@ -275,3 +276,14 @@ def test_progress_of_a_step_that_fails_does_not_claim_its_end() -> None:
     with pytest.raises(ValueError, match="no"), Console(stream).progress("Frames", 3):
         raise ValueError("no")
     assert stream.getvalue() == ""
+
+
+def test_a_program_is_found_by_an_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The PATH may have relative folders, and steps run programs in folders of their own."""
+    program = tmp_path / "bin" / "vitis-run"
+    program.parent.mkdir()
+    program.touch(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", "bin")
+    assert find_program("vitis_hls", "vitis-run") == program
+    assert find_program("vivado") is None

@@ -35,11 +35,6 @@ class Synthesis:
     resources: Resources
 
 
-def find_tool() -> Path | None:
-    """The program that runs a Tcl script in Vitis HLS, None without it."""
-    return next((Path(found) for tool in OPTIONS if (found := shutil.which(tool))), None)
-
-
 def write_script(layers: Sequence[str], board: Board, folder: Path) -> None:
     """Write synthesise.tcl and layers.tcl, which it reads, beside the folders of the layers."""
     shutil.copy(SCRIPT, folder)
@@ -48,7 +43,7 @@ def write_script(layers: Sequence[str], board: Board, folder: Path) -> None:
 
 
 def synthesise(program: Path, layers: Sequence[str], folder: Path) -> None:
-    """Run the script, which ends at the first error. program: of `find_tool`.
+    """Run the script, which ends at the first error. program: one of those in OPTIONS.
 
     Raises VerificationError with the layer that failed, the first error of the log, and where that is.
     """
