@@ -25,6 +25,7 @@ from onnx import NodeProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 
+from benchmarks.markdown import header, line
 from finn_flow.backends import CLASSES, base_op
 from finn_flow.boards import BOARDS, Board
 from finn_flow.finn_env import prepare_finn
@@ -141,20 +142,20 @@ def measure(network: Network, board: Board, folding: Folding) -> Measured:
 def comparison(network: Network) -> tuple[list[str], int]:
     """The table against SetFolding, and the exit code."""
     rows = [compare(network, BOARDS[name], target) for name in BOARD_NAMES for target in TARGETS]
-    lines = list(_header("board", "target fps", "by", "II", "fps", *LABELS, "cost"))
+    lines = list(header("board", "target fps", "by", "II", "fps", *LABELS, "cost"))
     for row in rows:
         for name, measured in (("ours", row.ours), ("SetFolding", row.finns)):
             fps = 1e9 / row.board.clk_period_ns / measured.interval
             used = [f"{count:,}" for count in measured.resources.counts]
             start = [row.board.name, f"{row.target_fps:,.0f}", name]
             numbers = [f"{measured.interval:,}", f"{fps:,.0f}", *used, f"{measured.cost:.2f}"]
-            lines.append(_line(*start, *numbers))
+            lines.append(line(*start, *numbers))
     return lines, int(any(not row.is_as_good for row in rows))
 
 
 def proofs(network: Network) -> Iterator[str]:
     """The table of first guesses and optima within the headroom; targets that do not fit are left out."""
-    yield from _header("board", "target fps", "guess", "CPU s", "optimum", "proved within", "CPU s")
+    yield from header("board", "target fps", "guess", "CPU s", "optimum", "proved within", "CPU s")
     for board in (BOARDS[name] for name in BOARD_NAMES):
         problem, room = network.problem(board), Room.on(board, HEADROOM)
         for target in TARGETS:
@@ -167,7 +168,7 @@ def proofs(network: Network) -> Iterator[str]:
             if isinstance(best, Solution):
                 costs = ("none" if guess is None else f"{guess:.5f}", f"{best.cost:.5f}")
                 numbers = (costs[0], f"{seconds[0]:.1f}", costs[1], f"{best.gap:.3%}", f"{seconds[1]:.1f}")
-                yield _line(board.name, f"{target:,}", *numbers)
+                yield line(board.name, f"{target:,}", *numbers)
 
 
 def _first_guess(problem: Problem, limit: int, room: Room) -> float | None:
@@ -184,7 +185,7 @@ def _first_guess(problem: Problem, limit: int, room: Room) -> float | None:
 
 def fastest_table(network: Network) -> Iterator[str]:
     """The table of the least II of each board within the headroom, and what keeps it from the next."""
-    yield from _header("board", "least II", "fps", "use", "next II", "needs of the board", "that goes to")
+    yield from header("board", "least II", "fps", "use", "next II", "needs of the board", "that goes to")
     for board in (BOARDS[name] for name in FASTEST_NAMES):
         problem, room = network.problem(board), Room.on(board, HEADROOM)
         best = least_fitting_interval(problem, room)
@@ -197,7 +198,7 @@ def fastest_table(network: Network) -> Iterator[str]:
         lifts = "" if lacking is None else _lifts(problem, beyond, room, board, lacking)
         lifts += "" if best.proved else " (that a smaller II does not fit is not proved)"
         takers = "" if lacking is None else _takers(network, board, best, lacking)
-        yield _line(board.name, *numbers, f"{beyond:,}", lifts, takers)
+        yield line(board.name, *numbers, f"{beyond:,}", lifts, takers)
 
 
 def _shares(usage: np.ndarray, board: Board) -> str:
@@ -232,15 +233,6 @@ def _takers(network: Network, board: Board, best: Fastest, lacking: Need) -> str
     return f"{LABELS[lacking.resource]}: {most}"
 
 
-def _header(*names: str) -> Iterator[str]:
-    yield _line(*names)
-    yield _line(*("---" for _ in names))
-
-
-def _line(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--model", type=Path, required=True, help="hardware graph before folding (ONNX)")
@@ -250,8 +242,8 @@ def main() -> int:
     options = parser.parse_args()
     network = Network(ModelWrapper(str(options.model)))
     if options.proof or options.fastest:
-        for line in proofs(network) if options.proof else fastest_table(network):
-            print(line, flush=True)
+        for row in proofs(network) if options.proof else fastest_table(network):
+            print(row, flush=True)
         return 0
     lines, code = comparison(network)
     print("\n".join(lines))

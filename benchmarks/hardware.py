@@ -25,16 +25,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from onnx import helper
+from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 
+from benchmarks.markdown import header, line
 from benchmarks.synthesisable import synthesisable
 from finn_flow.cost_model import single
 from finn_flow.finn_env import prepare_finn
 from finn_flow.graph import FINN, integer_type
 from finn_flow.passes.integer_thresholds import Quantiser, integer_thresholds
 from finn_flow.passes.requant_parameters import find_requant_parameters
-from finn_flow.resource_counts import Resources
+from finn_flow.resource_counts import RESOURCE_LABELS, Resources
 from finn_flow.synthesis.yosys import Family, Module, TooLarge, layer_module, synthesise
 
 PART, CLOCK = "xczu7ev-ffvc1156-2-e", 5.0
@@ -69,7 +71,7 @@ def with_products(model: ModelWrapper, kind: str) -> ModelWrapper:
 
 def thresholding(bank: NDArray[np.int64], pe: int, x: str, y: str) -> ModelWrapper:
     """A bank (C, N); x, y: types of input and output."""
-    low = -(2 ** (int(y[3:]) - 1)) if y.startswith("INT") else 0
+    low = int(DataType[y].min())
     types = {"inputDataType": x, "weightDataType": x, "outputDataType": y}
     sizes = {"NumChannels": len(bank), "PE": pe, "numSteps": bank.shape[1], "ActVal": low}
     attributes = {**sizes, **types, "numInputVectors": single.IMAGE}
@@ -79,7 +81,7 @@ def thresholding(bank: NDArray[np.int64], pe: int, x: str, y: str) -> ModelWrapp
 def requant(bank: NDArray[np.int64], pe: int, x_bits: int, y: str) -> ModelWrapper:
     """The Requant that equals a bank on every input of x_bits. It must exist."""
     channels, reach = len(bank), 2 ** (x_bits - 1)
-    low = -(2 ** (int(y[3:]) - 1)) if y.startswith("INT") else 0
+    low = int(DataType[y].min())
     found = find_requant_parameters(bank, low, np.full(channels, -reach), np.full(channels, reach - 1))
     assert found is not None
     types = {"inputDataType": f"INT{x_bits}", "outputDataType": y}
@@ -213,13 +215,12 @@ def measure(table: Sequence[Pair]) -> list[tuple[Resources, Resources]]:
 
 def markdown(table: Sequence[Pair]) -> list[str]:
     """A line per pair: before, after, and how many times fewer LUTs."""
-    names = ("LUT", "FF", "BRAM18", "DSP")
-    lines = [f"| layer | {' | '.join(names)} | LUTs |", "| --- " * (len(names) + 2) + "|"]
+    lines = list(header("layer", *(RESOURCE_LABELS[name] for name in COUNTS), "LUTs"))
     for pair, (before, after) in zip(table, measure(table), strict=True):
         cells = [f"{getattr(before, n):,} → {getattr(after, n):,}" for n in COUNTS]
         ratio = f"{before.lut / max(after.lut, 1):.1f}x"
         name = f"{pair.name} (before: {pair.note})" if pair.note else pair.name
-        lines.append(f"| {name} | {' | '.join(cells)} | {ratio} |")
+        lines.append(line(name, *cells, ratio))
     return lines
 
 

@@ -29,18 +29,18 @@ import numpy as np
 from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 
-from benchmarks.rtl_simulation import table
+from benchmarks.markdown import table
 from finn_flow.backends import base_op, layer_instance
 from finn_flow.fifo_sizing import close
 from finn_flow.finn_env import prepare_finn
-from finn_flow.ops.verilog import Pins, instance, module, padded
+from finn_flow.ops.verilog import ENDS, Pins, instance, module, padded
 from finn_flow.performance import instance_cycles
 from verification.verilator.build import Design, build
 from verification.verilator.simulation import Simulation
 
 FRAMES = 4
 HEAD = ("layers", "distinct", "furthest off", "estimated", "simulated", "difference", "of it")
-TOP, ENDS = "layers", ("tdata", "tvalid", "tready")
+TOP = "layers"
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from pathlib import Path
 from qonnx.core.modelwrapper import ModelWrapper
 
 from benchmarks.folding import Network
+from benchmarks.markdown import header, line
 from finn_flow.backends import base_op
 from finn_flow.boards import BOARDS, Board
 from finn_flow.config import load_config
@@ -79,46 +80,35 @@ def _cpu_seconds() -> float:
 
 def _totals(priced: Resources, found: Resources, board: Board) -> Iterator[str]:
     """Counts with their shares of the board, and how far the model is from synthesis."""
-    yield from _header("by", *RESOURCE_LABELS.values())
+    yield from header("by", *RESOURCE_LABELS.values())
     for name, total in (("cost model", priced), ("Yosys", found)):
         pairs = zip(total.counts, board_resources(board).counts, strict=True)
-        yield _line(name, *(f"{used:,} ({used / has:.0%})" if has else f"{used:,}" for used, has in pairs))
-    yield _line("deviation", *map(_deviation, priced.counts, found.counts))
+        yield line(name, *(f"{used:,} ({used / has:.0%})" if has else f"{used:,}" for used, has in pairs))
+    yield line("deviation", *map(_deviation, priced.counts, found.counts))
 
 
 def _kinds(model: ModelWrapper, priced: Costs, found: Costs) -> Iterator[str]:
     """By op: Yosys' counts, and the model's deviation from them."""
-    yield from _header("op", "layers", *RESOURCE_LABELS.values())
+    yield from header("op", "layers", *RESOURCE_LABELS.values())
     ops = {node.name: base_op(node.op_type) for node in model.graph.node}
     for op in sorted(set(ops.values())):
         names = [name for name in ops if ops[name] == op]
         model_sum, yosys_sum = (sum((c[n] for n in names), Resources()) for c in (priced, found))
         pairs = zip(model_sum.counts, yosys_sum.counts, strict=True)
-        yield _line(
-            op, str(len(names)), *(f"{y:,} ({_deviation(m, y)})" if m or y else "0" for m, y in pairs)
-        )
+        yield line(op, str(len(names)), *(f"{y:,} ({_deviation(m, y)})" if m or y else "0" for m, y in pairs))
 
 
 def _extrapolations(extrapolated: dict[str, Extrapolation]) -> Iterator[str]:
     if extrapolated:
-        yield from _header("too large", "from foldings", *(RESOURCE_LABELS[r] for r in RESOURCE_NAMES))
+        yield from header("too large", "from foldings", *(RESOURCE_LABELS[r] for r in RESOURCE_NAMES))
     for name, result in extrapolated.items():
         errors = (f"{result.error[r]:.1%}" if r in result.error else "" for r in RESOURCE_NAMES)
-        yield _line(name, str(len(result.foldings)), *errors)
+        yield line(name, str(len(result.foldings)), *errors)
 
 
 def _deviation(guess: int, truth: int) -> str:
     """Of the model from synthesis."""
     return f"{guess / truth - 1:+.1%}" if truth else "–" if guess else "0"
-
-
-def _header(*names: str) -> Iterator[str]:
-    yield _line(*names)
-    yield _line(*("---" for _ in names))
-
-
-def _line(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def main() -> None:
@@ -135,8 +125,8 @@ def main() -> None:
         network = Network(ModelWrapper(str(options.model)))
         models = [(folded(network, BOARDS[name], *AIMS[name]), BOARDS[name]) for name in options.boards]
     for model, board in models:
-        for line in tables(model, board):
-            print(line, flush=True)
+        for text in tables(model, board):
+            print(text, flush=True)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 from qonnx.util.basic import qonnx_make_model
 
+from benchmarks.markdown import table
 from finn_flow.config import BuildConfig, load_config
 from finn_flow.finn_env import prepare_finn
 from finn_flow.folding import apply_folding, insert_width_converters, solve
@@ -183,11 +184,6 @@ def compare_accelerator(config: BuildConfig, frames: int) -> list[tuple[Any, ...
         (name, n, f"{clock:.1f}", f"{cpu:.1f}", f"{cpu / slowest:.1f}")
         for name, (n, clock, cpu) in rates.items()
     ]
-
-
-def table(*rows: tuple[Any, ...]) -> str:
-    head, *body = rows
-    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in (head, ("---",) * len(head), *body))
 
 
 def main() -> None:

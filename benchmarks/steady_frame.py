@@ -19,7 +19,7 @@ from statistics import median
 import numpy as np
 from qonnx.core.modelwrapper import ModelWrapper
 
-from benchmarks.rtl_simulation import table
+from benchmarks.markdown import table
 from finn_flow.finn_env import prepare_finn
 from finn_flow.simulate import build_accelerator, int8_frames, read_sources
 from verification.accelerator import Accelerator

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from finn_flow.command import exit_code
@@ -44,7 +45,7 @@ def _run(options: argparse.Namespace) -> Path:
         faces = read_faces(held_out(files, options.seed)[1][:UNSEEN], spec.size).images
         network = load_checkpoint(path, spec)
         cosine = agreement(network, load_checkpoint(options.weights), faces)
-        facts = Facts((source, ours), cosine, len(faces))
+        facts = replace(facts, cosine=cosine, unseen=len(faces))
     result = path.with_suffix(".md")
     result.write_text(card(path.stem, spec, read_provenance(path), facts), encoding="utf-8")
     return result

@@ -18,7 +18,7 @@ from finn_flow.backends import INSERTED_OPS, base_op
 from finn_flow.graph import Graph
 from finn_flow.passes.insert_fifos import LEAST_DEPTH
 from finn_flow.resources import memory
-from verification.accelerator import Accelerator
+from verification.accelerator import IDLE_FRAMES, Accelerator
 from verification.errors import VerificationError
 from verification.verilator.simulation import StalledError
 
@@ -64,7 +64,7 @@ def measure_peaks(
     accelerator.start(frames, interval)
     before: dict[str, int] = {}
     for frame in range(1, MOST_FRAMES + 1):
-        accelerator.advance(frame, 100 * interval, 2 * interval)
+        accelerator.advance(frame, 100 * interval, IDLE_FRAMES * interval)
         peaks = {name: tap.peak for name, tap in accelerator.taps().items()}
         advance(1)
         if peaks == before and frame > 2:
@@ -85,7 +85,7 @@ def steady_interval(accelerator: Accelerator, pixels: NDArray, estimated: int, a
     accelerator.start(frames)
     ends: list[int] = []
     while len(ends) < MOST_FRAMES:
-        ends.append(accelerator.advance(len(ends) + 1, 100 * estimated, 2 * estimated))
+        ends.append(accelerator.advance(len(ends) + 1, 100 * estimated, IDLE_FRAMES * estimated))
         advance(1)
         intervals = [int(i) for i in np.diff(ends)]
         if is_steady(intervals, estimated):

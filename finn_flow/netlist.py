@@ -18,7 +18,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from finn_flow.backends import FIFO, base_op, layer_instance, module_name
 from finn_flow.graph import Graph
-from finn_flow.ops.verilog import Pins, instance, module, padded
+from finn_flow.ops.verilog import ENDS, Pins, instance, module, padded
 
 if TYPE_CHECKING:
     from finn_flow.ops.rtl_layer import RtlLayer
@@ -27,7 +27,6 @@ CORE, TOP = "dataflow", "accelerator"
 MODULES = ("fifo", "width_converter", "stream_in", "stream_out")  # that these two need beside the layers'
 FRAMES_IN_FLIGHT = 64  # frames that may be inside at a time; more wait at the input
 DMA_BITS = 32  # least width of a DMA's stream
-ENDS = ("tdata", "tvalid", "tready")
 
 
 @dataclass(frozen=True)

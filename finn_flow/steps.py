@@ -11,12 +11,12 @@ from finn_flow.artifacts import write_json
 from finn_flow.bitstream_step import bitstream
 from finn_flow.hls.steps import cppsim, hls
 from finn_flow.package import package
-from finn_flow.rtl_steps import fifos, rtl, rtlsim
+from finn_flow.rtl_steps import HLS, fifos, rtl, rtlsim
 from finn_flow.step import Step, StepContext
 
 MODEL = "model.onnx"
 HOST = "io.npz"
-SOURCES, HLS = "sources.txt", "hls.json"
+SOURCES = "sources.txt"
 
 
 def export(ctx: StepContext, out: Path) -> None:

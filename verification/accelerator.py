@@ -23,6 +23,8 @@ SOURCE, SINK = "s_axis_0", "m_axis_0"
 FIFO = "StreamingFIFO"
 TOP = "TOP.accelerator.dataflow."
 INT32 = 32
+# Times the II: no layer takes longer for a frame, so that what has not moved for two of them never will.
+IDLE_FRAMES = 2
 
 
 @dataclass(frozen=True)
@@ -142,11 +144,10 @@ class Accelerator:
     def checked_run(self, pixels: NDArray, interval: int) -> tuple[Run, int]:
         """Run frames at full rate and compare every stream; the run, and how many elements were compared.
 
-        interval: II in cycles, for the limits: no layer takes longer for a whole frame, so that what has not
-        moved for two of them never will. Raises as `run` and `compare`.
+        interval: II in cycles, for the limits. Raises as `run` and `compare`.
         """
         self.simulation.capture()
-        run = self.run(pixels, 100 * (len(pixels) + 2) * interval, 2 * interval)
+        run = self.run(pixels, 100 * (len(pixels) + 2) * interval, IDLE_FRAMES * interval)
         self.simulation.capture(False)
         return run, self.compare(pixels, run)
 

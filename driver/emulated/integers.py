@@ -131,8 +131,6 @@ def _end(worker: subprocess.Popen[bytes]) -> None:
     """The worker ends with its input."""
     for pipe in (worker.stdin, worker.stdout):
         if pipe is not None:
-            with contextlib.suppress(
-                BrokenPipeError
-            ):  # of a worker that is dead, with some of its input unread
+            with contextlib.suppress(BrokenPipeError):  # the worker is dead, some of its input unread
                 pipe.close()
     worker.wait()

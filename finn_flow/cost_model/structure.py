@@ -269,13 +269,12 @@ def _sums(
         "activations": simd * x * (1 if is_shared else pe),
         "address": address_bits(words),
     }
-    if dsps and is_shared and not is_packed:  # DSPs with one product each add, and keep the sums
-        ff["fields"] = 0
-        ff["sums"] = 0
     if dsps and is_shared:
         carries = pe * simd if is_packed and p.has_carries else 0
         lut |= {"carries": carries, "corrections": pe * width if is_packed else 0}
         ff["carries"] = carries
+        if not is_packed:  # DSPs with one product each add, and keep the sums
+            ff |= {"fields": 0, "sums": 0}
     else:  # products of two bits go into the LUTs of the adders
         lut["products"] = pe * simd * w * x if dsps == 0 and (is_shared or min(w, x) > 2) else 0
         ff["products"] = pe * simd * (w + x) if dsps == 0 else 0

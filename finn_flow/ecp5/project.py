@@ -10,7 +10,7 @@ from pathlib import Path
 
 from finn_flow.bitstream import Netlist
 from finn_flow.netlist import TOP
-from finn_flow.ops.verilog import Pins, instance
+from finn_flow.ops.verilog import ENDS, Pins, instance
 from finn_flow.vivado.project import copy_rtl
 
 BOARD = "ecp5-85k"
@@ -84,7 +84,6 @@ def _wires(stream: str) -> tuple[str, str, str]:
 def _converter(
     name: str, in_bits: int, out_bits: int, source: tuple[str, str, str], sink: tuple[str, str, str]
 ) -> str:
-    ends = ("tdata", "tvalid", "tready")
-    pins = RESET | {f"s_axis_{end}": wire for end, wire in zip(ends, source, strict=True)}
-    pins |= {f"m_axis_{end}": wire for end, wire in zip(ends, sink, strict=True)}
+    pins = RESET | {f"s_axis_{end}": wire for end, wire in zip(ENDS, source, strict=True)}
+    pins |= {f"m_axis_{end}": wire for end, wire in zip(ENDS, sink, strict=True)}
     return instance("width_converter", name, pins, {"IN_BITS": in_bits, "OUT_BITS": out_bits})

@@ -20,10 +20,9 @@ from finn_flow.backends import layer_instance, module_name
 from finn_flow.hls.generate import MEMORY
 from finn_flow.hls.vitis import Synthesis, read_report, verilog_folder
 from finn_flow.memory import memory
-from finn_flow.ops.verilog import Pins, instance, module, padded
+from finn_flow.ops.verilog import ENDS, Pins, instance, module, padded
 from finn_flow.resource_counts import Resources
 
-ENDS = ("tdata", "tvalid", "tready")
 # of finn-rtllib
 STREAMER = ("axi/hdl/axilite.sv", "memstream/hdl/memstream.sv", "memstream/hdl/memstream_axi.sv")
 # Nobody writes the parameters: the inputs of the streamer's AXI-lite port.

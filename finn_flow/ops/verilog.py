@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 Pins = dict[str, str]
+ENDS = ("tdata", "tvalid", "tready")  # of a stream
 
 
 def padded(bits: int) -> int:

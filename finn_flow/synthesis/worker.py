@@ -17,6 +17,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+
+def wants(attribute: str, style: str) -> str:
+    """Selects memories of a style in two ways: slang writes some strings as numbers."""
+    return f"a:{attribute}={style} a:{attribute}={8 * len(style)}'h{style.encode().hex()}"
+
+
 LIBRARY = ("read_verilog -lib -specify +/xilinx/cells_sim.v", "read_verilog -lib +/xilinx/cells_xtra.v")
 # DSPs have registers of their own: a memory that slang made of an array of registers would stay outside.
 READ = "read_slang --no-implicit-memories"
@@ -28,10 +34,8 @@ DSP_FAMILY = "xc7"
 FOLD = ("opt_mem", "opt", "wreduce", "opt_clean")
 # ROMs of LUTs: what the RTL wants to be distributed (slang writes some strings as numbers), and what it
 # leaves open up to 512 words. Yosys' own logic for them is four times as large.
-DISTRIBUTED = "a:rom_style=distributed a:rom_style=88'h" + b"distributed".hex()
-SHALLOW = (
-    "t:$mem_v2 r:WR_PORTS=0 %i r:SIZE<=512 %i a:rom_style=block a:rom_style=40'h" + b"block".hex() + " %u %d"
-)
+DISTRIBUTED = wants("rom_style", "distributed")
+SHALLOW = f"t:$mem_v2 r:WR_PORTS=0 %i r:SIZE<=512 %i {wants('rom_style', 'block')} %u %d"
 # The RTL tells Yosys in ram_style what Vivado reads in rom_style, "registers" where that says "distributed".
 OPEN = "setattr -unset ram_style t:$mem_v2 r:WR_PORTS=0 %i"
 ROMS = (
@@ -42,10 +46,7 @@ ROMS = (
 # Yosys' list of UltraScale's LUT RAMs has 16 address bits for the 9 of RAM512X1S, and it stops at such a one.
 # This is no part of FLOW: nothing that a cache can hold depends on it.
 WRONG, RIGHT = ('option "ABITS" 16 {\n\t\tabits 16;', 'option "ABITS" 9 {\n\t\tabits 9;')
-DEEP_RAMS = (
-    "t:$mem_v2 r:SIZE>256 %i r:SIZE<=512 %i a:ram_style=distributed "
-    "a:ram_style=88'h" + b"distributed".hex() + " %u %i"
-)
+DEEP_RAMS = f"t:$mem_v2 r:SIZE>256 %i r:SIZE<=512 %i {wants('ram_style', 'distributed')} %u %i"
 FLOW = (*LIBRARY, READ, SYNTHESISE, DSP_FAMILY, *FOLD, *ROMS)
 HERE = os.path.dirname(os.path.abspath(__file__))
 

@@ -51,7 +51,7 @@ def draw(plan: Plan, made: Sequence[Trial], folder: Path) -> Figure:
     """Accuracy on held-out people, and where there is a teacher the cosine to it, over the steps."""
     curves = [(trial, curve(plan, trial, folder)) for trial in made]
     columns = [name for name in ("accuracy", "cosine") if name in curves[0][1][0]]
-    result, axes = figure(1, len(columns), plan.caption(trained=True, making="scratch"))
+    result, axes = figure(1, len(columns), plan.caption("scratch"))
     stages = list(get_args(DepthwiseStage))
     for panel, column in zip(axes, columns, strict=True):
         for trial, rows in curves:

@@ -46,7 +46,7 @@ def run(plan: Plan, pool: Executor, folder: Path) -> list[Path]:
 def draw(plan: Plan, rows: Sequence[Row]) -> Figure:
     """A panel per set and, below, the parameters per block."""
     sets = sets_of(plan)
-    result, axes = figure(len(sets) + 1, 1, plan.caption(trained=True), height=2.6, sharex=True)
+    result, axes = figure(len(sets) + 1, 1, plan.caption("qat"), height=2.6, sharex=True)
     for panel, name in zip(axes, sets, strict=False):
         for index, ((bits, method), own) in enumerate(
             grouped(rows, lambda row: (row["bits"], row["method"]))

@@ -82,7 +82,7 @@ def run(plan: Plan, pool: Executor, folder: Path) -> list[Path]:
 def draw(plan: Plan, rows: Sequence[Row]) -> Figure:
     """A panel per set: million bits of weights against accuracy."""
     sets = sets_of(plan)
-    result, axes = figure(1, len(sets), plan.caption(trained=True))
+    result, axes = figure(1, len(sets), plan.caption("qat"))
     for panel, name in zip(axes, sets, strict=True):
         for index, ((kind, method), own) in enumerate(
             grouped(rows, lambda row: (row["kind"], row["method"]))

@@ -84,15 +84,15 @@ class Plan(_Section):
             }
         )
 
-    def caption(self, trained: bool, making: Literal["qat", "scratch"] = "qat") -> str:
-        """What a figure says of its data."""
+    def caption(self, training: Literal["qat", "scratch"] | None) -> str:
+        """What a figure says of its data, and of the training where there is one in it."""
         faces = ", ".join(Path(source).stem for source in self.faces)
         seeds = ", ".join(map(str, self.seeds))
         text = f"weights: {Path(self.weights).stem}; faces: {faces}; seeds: {seeds}"
-        if not trained or making not in (*self.methods, "scratch"):
+        if training is None or (training == "qat" and "qat" not in self.methods):
             return text
         steps, epochs = self.training.get("steps"), self.training.get("epochs", 20)
-        how = {"qat": "QAT", "scratch": "from random weights"}[making]
+        how = {"qat": "QAT", "scratch": "from random weights"}[training]
         return f"{text}; {how}: {steps:,} steps" if steps else f"{text}; {how}: {epochs} epochs"
 
 

@@ -60,7 +60,7 @@ def draw(plan: Plan, rows: Sequence[Row]) -> Figure:
     """A panel per set: accuracy over width, a line per method, the float network dashed."""
     sets = sets_of(plan)
     trained = plan.model_copy(update={"methods": METHODS})
-    result, axes = figure(1, len(sets), trained.caption(trained=True))
+    result, axes = figure(1, len(sets), trained.caption("qat"))
     for panel, name in zip(axes, sets, strict=True):
         own = [row for row in table(plan, rows) if row["set"] == name]
         for method, colour in zip(METHODS, COLOURS, strict=False):

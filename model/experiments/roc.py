@@ -74,7 +74,7 @@ def corners(fpr: np.ndarray, tpr: np.ndarray) -> list[tuple[float, float]]:
 
 def draw(plan: Plan, rows: Sequence[Row], summary: Sequence[dict[str, Any]]) -> Figure:
     """A panel per set, a curve per network, the points at 1 % FPR marked."""
-    result, axes = figure(1, len(plan.benchmarks), plan.caption(trained=False), height=4.0)
+    result, axes = figure(1, len(plan.benchmarks), plan.caption(None), height=4.0)
     for panel, benchmark in zip(axes, plan.benchmarks, strict=True):
         for index, scores in enumerate(s for s in summary if s["set"] == benchmark):
             name, colour = scores["network"], COLOURS[index % len(COLOURS)]

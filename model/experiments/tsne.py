@@ -88,7 +88,7 @@ def mean_angles(vectors: Vectors, numbers: np.ndarray) -> dict[str, float]:
 
 def draw(plan: Plan, rows: Sequence[Row]) -> Figure:
     """A panel per network, a colour per person."""
-    result, axes = figure(1, len(plan.networks), plan.caption(trained=False))
+    result, axes = figure(1, len(plan.networks), plan.caption(None))
     for panel, name in zip(axes, plan.networks, strict=True):
         own: list[dict[str, Any]] = [row for row in rows if row["network"] == name]
         points = np.array([(row["x"], row["y"]) for row in own])
